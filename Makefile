@@ -1,0 +1,50 @@
+# The two commands a newcomer needs are `make demo` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test test-fast lint types format requirements
+.DEFAULT_GOAL := demo
+
+# The environment, rebuilt only when the requirements change.
+install: .venv/.installed
+
+.venv/.installed: requirements-tools.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; set PYTHON=python3.x"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-tools.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-tools.txt requirements-dev.txt
+	@touch $@
+
+demo: install
+	@exec $(BIN)/python manage.py demo
+
+test: lint types test-all
+
+test-all: install
+	$(BIN)/python -m tests.run
+
+test-fast: install
+	$(BIN)/python -m tests.run --fast
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/djlint --quiet --check --lint templates
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m tests.deploy_check
+
+types: install
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/djlint --quiet --reformat templates
+
+# Compiled with hashes, free of host names; run after a change of pyproject.toml.
+requirements: .venv/bin/uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group demo --group dev -o requirements-dev.txt
+	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header - -o requirements-tools.txt

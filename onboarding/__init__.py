@@ -1,0 +1,1 @@
+"""The trade: from a town hall's question to a working suite."""

@@ -1,0 +1,6 @@
+from django.urls import path
+
+from onboarding.eligibility import views
+
+app_name = "eligibility"
+urlpatterns = [path("", views.home, name="home")]

@@ -1,0 +1,1 @@
+"""The site: what every part of La Suite territoriale needs."""

