@@ -8,6 +8,7 @@ from suite import embedded
 
 
 def main() -> None:
+    """Run the command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "suite.settings")
     embedded.connect()
     from django.core.management import execute_from_command_line  # noqa: PLC0415 - settings need DATABASE_URL first

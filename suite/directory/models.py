@@ -30,7 +30,7 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
 
 
 class Organization(models.Model):
-    """A commune or an EPCI à fiscalité propre, current or replaced. `code` is INSEE for a commune, SIREN for an EPCI."""
+    """A commune or an EPCI à fiscalité propre, current or replaced. `code` is the INSEE, or an EPCI's SIREN."""
 
     class Kind(models.TextChoices):
         """What it is."""
@@ -41,7 +41,7 @@ class Organization(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=10, choices=Kind)
     code = models.CharField(max_length=9)
-    siren = models.CharField(max_length=9, null=True, blank=True, unique=True)  # noqa: DJ001 - unique where known
+    siren = models.CharField(max_length=9, null=True, blank=True, unique=True)  # null, not "": unique where known
     name = models.CharField(max_length=150)
     # COM for a commune; CC, CA, CU, METRO or MET69 for an EPCI.
     nature = models.CharField(max_length=5)
