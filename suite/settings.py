@@ -9,8 +9,8 @@ from pathlib import Path
 import environ
 from csp.constants import NONCE, NONE, SELF
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-LOCAL_DIR = BASE_DIR / ".local"
+from suite.embedded import LOCAL as LOCAL_DIR
+from suite.embedded import ROOT as BASE_DIR
 
 env = environ.Env()
 
@@ -19,7 +19,8 @@ env = environ.Env()
 DEBUG = False
 # A checkout has no secret to keep; everywhere else `check --deploy` refuses this value.
 SECRET_KEY = env.str("SECRET_KEY", "insecure-checkout-only-key-never-used-on-a-real-site-0123456789")
-PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", f"http://127.0.0.1:{env.int('PORT', 8000)}")
+PORT = env.int("PORT", 8000)
+PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", f"http://127.0.0.1:{PORT}")
 SECURE = PUBLIC_BASE_URL.startswith("https://")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 # The State's mark (Marianne, « République Française ») is reserved to the State's own site.
@@ -160,8 +161,9 @@ CSRF_COOKIE_SECURE = SECURE
 CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
 CSRF_FAILURE_VIEW = "suite.views.csrf_failure"
 
+PROCONNECT_PORT = env.int("PROCONNECT_PORT", PORT + 1)
 # The demonstration's own provider unless told otherwise; `docs/configuration.md` says how to name the real one.
-OIDC_OP_ISSUER = env.str("OIDC_OP_ISSUER", f"http://127.0.0.1:{env.int('PROCONNECT_PORT', 8001)}/api/v2")
+OIDC_OP_ISSUER = env.str("OIDC_OP_ISSUER", f"http://127.0.0.1:{PROCONNECT_PORT}/api/v2")
 OIDC_OP_AUTHORIZATION_ENDPOINT = f"{OIDC_OP_ISSUER}/authorize"
 OIDC_OP_TOKEN_ENDPOINT = f"{OIDC_OP_ISSUER}/token"
 OIDC_OP_USER_ENDPOINT = f"{OIDC_OP_ISSUER}/userinfo"
