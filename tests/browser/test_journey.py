@@ -1,0 +1,145 @@
+"""The whole journey in real Chromium, once with scripts and once without, every page under axe and an ear on the console."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Screen
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demonstration")]
+
+# Small eligible communes that no persona belongs to, one per way of walking.
+COMMUNES = {True: ("Langeac", "43112"), False: ("Férel", "56058")}
+SIRENS = {"43112": "214301129", "56058": "215600586"}
+OPERATOR = re.compile("Responsable.*ANCT")
+
+
+def accessible(page: Page) -> None:
+    """Fail on anything axe finds serious; without scripts there is nothing to run it with."""
+    found = [
+        f"{violation['id']}: {violation['nodes'][0]['html'][:200]}"
+        for violation in Axe().run(page).response["violations"]
+        if violation["impact"] in {"serious", "critical"}
+    ]
+    assert not found, f"{page.url}: {found}"
+
+
+def look(page: Page, scripts: bool) -> None:  # noqa: FBT001
+    assert page.locator("h1").count() == 1, page.url
+    expect(page.get_by_text("Démonstration", exact=True)).to_be_visible()
+    if scripts:
+        accessible(page)
+
+
+def sign_in(page: Page, **person: str) -> None:
+    page.get_by_role("link", name="S’identifier avec ProConnect").click()
+    page.get_by_label("Prénom").fill(person["given_name"])
+    page.get_by_label("Nom d’usage").fill(person["usual_name"])
+    page.get_by_label("Adresse électronique").fill(person["email"])
+    page.get_by_label("SIRET de l’organisation").fill(person["siret"])
+    page.get_by_role("button", name="Continuer").click()
+
+
+def test_a_secretary_asks_an_operator_accepts_and_the_suite_comes_up(screen: Screen, scripts: bool) -> None:  # noqa: FBT001
+    page = screen.open("/")
+    look(page, scripts)
+    name, code = COMMUNES[scripts]
+    page.get_by_role("searchbox").or_(page.get_by_role("combobox")).first.fill(name)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name=re.compile(name)).first.click()
+    look(page, scripts)
+    page.get_by_role("link", name="Faire une demande").first.click()
+    look(page, scripts)
+    email = f"mairie-{code}@navigateur.example"
+    sign_in(page, given_name="Claude", usual_name="D’Arc", email=email, siret=SIRENS[code])
+    page.get_by_role("button", name="Commencer la demande").click()
+
+    onward = page.get_by_role("button", name="Enregistrer et continuer")
+    look(page, scripts)
+    onward.click()  # everything is missing: said, and nothing lost
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page).to_have_title(re.compile(r"^\s*Erreur"))
+    look(page, scripts)
+    page.get_by_label("Prénom").fill("Claude")
+    page.get_by_label("Nom", exact=True).fill("D’Arc")
+    page.get_by_label(re.compile("^Fonction")).select_option("secretaire")
+    page.get_by_label("Adresse électronique").fill("claude@navigateur.example")
+    page.get_by_label("Téléphone").fill("01 02 03 04 05")
+    onward.click()
+
+    look(page, scripts)
+    page.get_by_label(re.compile("gratuit sous collectivite.fr")).check(force=True)
+    page.get_by_role("button", name=re.compile(r"^Utiliser .*\.collectivite\.fr")).first.click()
+    onward.click()
+    look(page, scripts)
+    page.get_by_role("button", name="Mairie", exact=True).click()
+    for index in range(page.locator("fieldset.suite-mailbox").count()):
+        row = page.locator("fieldset.suite-mailbox").nth(index)
+        row.get_by_label("Adresse de secours").fill(f"secours-{index}@navigateur.example")
+        if row.get_by_label("Type").input_value() == "personal":
+            row.get_by_label("Prénom").fill("Claude")
+            row.get_by_label("Nom", exact=True).fill("D’Arc")
+            row.get_by_label(re.compile("^Administre")).check(force=True)
+    onward.click()
+    look(page, scripts)
+    page.get_by_label(re.compile("^Stockage")).fill("10")
+    page.get_by_label(re.compile("^Fichiers")).check(force=True)
+    onward.click()
+    look(page, scripts)
+    for declaration in ("Je certifie que", "Je certifie être", "J’accepte les conditions"):
+        page.get_by_label(re.compile(declaration)).check(force=True)
+    page.get_by_role("button", name="Transmettre ma demande").click()
+    look(page, scripts)
+    dossier = page.url.rstrip("/").rsplit("/", 1)[-1]
+
+    desk = screen.another()
+    desk.goto(f"{screen.base}/instruction/{dossier}/")
+    desk.get_by_role("link", name="S’identifier avec ProConnect").click()
+    desk.get_by_role("button", name=OPERATOR).first.click()
+    look(desk, scripts)
+    desk.get_by_role("button", name="M’attribuer cette demande").click()
+    look(desk, scripts)
+    desk.get_by_role("link", name="Accepter").click()
+    look(desk, scripts)
+    desk.get_by_role("button", name="Accepter la demande").click()
+    look(desk, scripts)
+
+    page.reload()
+    if scripts:  # it comes up by itself
+        expect(page.locator("[data-deployment-status=live]")).to_be_visible(timeout=60_000)
+    else:
+        wait_by_refreshing(page)
+    look(page, scripts)
+
+
+def wait_by_refreshing(page: Page) -> None:
+    for _ in range(60):
+        if page.locator("[data-deployment-status=live]").count():
+            return
+        page.wait_for_timeout(1000)
+        page.reload()
+    raise AssertionError("never in service")
+
+
+PUBLIC = ["/", "/?q=saint", "/?q=zzzzzz", "/collectivites/38061/", "/collectivites/99999/", "/connexion/", "/mentions-legales/", "/accessibilite/", "/donnees-personnelles/"]
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_public_pages_are_accessible_and_never_wider_than_a_phone(screen: Screen, scripts: bool, path: str) -> None:  # noqa: FBT001
+    screen.page.set_viewport_size({"width": 360, "height": 740})
+    page = screen.open(path)
+    look(page, scripts)
+    if scripts:
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
+    if path == "/collectivites/99999/":
+        screen.complaints.clear()  # the console reports the 404 that is asked for
+
+
+def test_the_keyboard_reaches_the_content_first(screen: Screen) -> None:
+    page = screen.open("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Contenu")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("#content$"))
