@@ -4,6 +4,7 @@ A rule of the programme, not of the law: no statute is known to set its threshol
 """
 
 import datetime as dt
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -58,7 +59,7 @@ RULES = (
         commune_below=3500,
         epci_below=15000,
         epci_natures=frozenset({"CC"}),
-        basis="Règle du programme (ANCT)",
+        basis="Règle du programme de l’ANCT",
     ),
 )
 
@@ -227,11 +228,11 @@ def _redirected(subject: Subject) -> Verdict | None:
     if subject.past == "arrondissement":
         reason = (
             f"{subject.name} est un arrondissement municipal{NBSP}: la demande se fait au niveau de la ville "
-            f"de {subject.parent}."
+            f"{of(subject.parent)}."
         )
         return Verdict(Outcome.REDIRECT_PARENT, reason, source=_COG)
     if subject.past in _PAST:
-        reason = f"{subject.name} est {_PAST[subject.past]} de {subject.parent}{NBSP}: c’est {subject.parent} qui demande."
+        reason = f"{subject.name} est {_PAST[subject.past]} {of(subject.parent)}{NBSP}: c’est {subject.parent} qui fait la demande."
         return Verdict(Outcome.REDIRECT_PARENT, reason, source=_COG)
     if subject.past:
         reason = f"Ce code est celui d’une ancienne commune, remplacée par {subject.parent}."
@@ -258,7 +259,7 @@ def _doubt(subject: Subject) -> str:
     if subject.population == 0:
         return f"{subject.name} n’a aucun habitant au recensement"
     if not subject.siren:
-        return f"le numéro SIREN de {subject.name} n’est pas connu"
+        return f"le numéro SIREN {of(subject.name)} n’est pas connu"
     return ""
 
 
@@ -296,7 +297,17 @@ def _source(subject: Subject) -> str:
 
 
 def _basis(rule: Rule) -> str:
-    return f"{rule.basis[0].lower()}{rule.basis[1:]}, {day(rule.effective_from)}"
+    return f"{rule.basis[:1].lower()}{rule.basis[1:]}, publiée le {day(rule.effective_from)}"
+
+
+def of(name: str) -> str:
+    """Put « de » before a name, with what the article or the first letter makes of it (« du Mans », « d’Arles »)."""
+    for article, contracted in (("Le ", "du "), ("Les ", "des ")):
+        if name.startswith(article):
+            return contracted + name.removeprefix(article)
+    first = unicodedata.normalize("NFKD", name[:1].casefold())[:1]
+    elided = first in "aeiouœæ" or (first == "y" and name[1:2] not in "aeiouéè")
+    return f"d’{name}" if elided and name else f"de {name}"
 
 
 def _capital(text: str) -> str:
