@@ -86,7 +86,9 @@ def rules_from(data: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
 
 def rule_on(day: dt.date, rules: tuple[Rule, ...] = RULES) -> Rule:
     """Return the rule in force that day; before the first one, the first. Of two, the latest wins."""
-    running = [rule for rule in rules if rule.effective_from <= day and (not rule.effective_to or day <= rule.effective_to)]
+    running = [
+        rule for rule in rules if rule.effective_from <= day and (not rule.effective_to or day <= rule.effective_to)
+    ]
     if not running:
         return min(rules, key=lambda rule: rule.effective_from)
     return max(running, key=lambda rule: rule.effective_from)
@@ -94,7 +96,7 @@ def rule_on(day: dt.date, rules: tuple[Rule, ...] = RULES) -> Rule:
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """An operator as the judgement sees it. `departments` is how many it serves; `member`, whether the subject adheres."""
+    """An operator as the judgement sees it: how many départements it serves, whether the subject is its member."""
 
     id: str
     name: str
@@ -232,7 +234,10 @@ def _redirected(subject: Subject) -> Verdict | None:
         )
         return Verdict(Outcome.REDIRECT_PARENT, reason, source=_COG)
     if subject.past in _PAST:
-        reason = f"{subject.name} est {_PAST[subject.past]} {of(subject.parent)}{NBSP}: c’est {subject.parent} qui fait la demande."
+        reason = (
+            f"{subject.name} est {_PAST[subject.past]} {of(subject.parent)}{NBSP}: "
+            f"c’est {subject.parent} qui fait la demande."
+        )
         return Verdict(Outcome.REDIRECT_PARENT, reason, source=_COG)
     if subject.past:
         reason = f"Ce code est celui d’une ancienne commune, remplacée par {subject.parent}."
@@ -263,9 +268,7 @@ def _doubt(subject: Subject) -> str:
     return ""
 
 
-def _compare(
-    subject: Subject, rule: Rule, threshold: int, operators: tuple[Covering, ...]
-) -> tuple[Outcome, str]:
+def _compare(subject: Subject, rule: Rule, threshold: int, operators: tuple[Covering, ...]) -> tuple[Outcome, str]:
     """Set the population beside the threshold, strictly, and name who serves."""
     year = f" {subject.population_year}" if subject.population_year else ""
     population = subject.population or 0
@@ -273,17 +276,19 @@ def _compare(
         f"{subject.name} compte {thousands(population)}{NBSP}habitant{'s' if population > 1 else ''} "
         f"(population municipale{year})"
     )
-    limit = f"{thousands(threshold)}{NBSP}habitants ({_basis(rule)})"
     best = operators[0] if operators else None
     if population < threshold:
-        fact = f"{counted}, soit moins que la limite de {limit}."
+        fact = f"{counted}, soit moins que la limite de {thousands(threshold)} ({_basis(rule)})."
         if best is None:
             return Outcome.ELIGIBLE_ANCT, f"{fact} L’ANCT accompagne les collectivités de ce territoire."
         if best.status == "partenaire_avec_services":
             return Outcome.ELIGIBLE_OPERATOR, f"{fact} Les services sont proposés par {best.name_with_article}."
-        return Outcome.ELIGIBLE_OPERATOR_SOON, f"{fact} Les services seront bientôt proposés par {best.name_with_article}."
+        return (
+            Outcome.ELIGIBLE_OPERATOR_SOON,
+            f"{fact} Les services seront bientôt proposés par {best.name_with_article}.",
+        )
     exactly = ", exactement la limite" if population == threshold else ""
-    fact = f"{counted}{exactly}{NBSP}: il en faut strictement moins de {limit}."
+    fact = f"{counted}{exactly}{NBSP}: il en faut strictement moins de {thousands(threshold)} ({_basis(rule)})."
     if best is None:
         return Outcome.ABOVE_SELF_HOSTING, fact
     return Outcome.ABOVE_OPERATOR, f"{fact} {_capital(best.name_with_article)} couvre toutefois ce territoire."

@@ -8,9 +8,14 @@ _SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
 _ARTICLES = frozenset({"l", "la", "le", "les"})
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 # « CC », « communauté de communes »... and what links them to the name proper (« de la », « d’ », « du »).
+_NATURES = {
+    "CC": "cc|com com|comcom|communaute de communes",
+    "CA": "ca|agglo|communaute d agglomeration",
+    "CU": "cu|communaute urbaine",
+}
 _NATURE = re.compile(
-    r"^(?:cc|ca|cu|com com|comcom|communaute de communes|communaute d agglomeration|communaute urbaine)"
-    r"(?: (?:d|de|du|des))?(?: (?:l|la|le|les))?(?: |$)"
+    "^(?:" + "|".join(f"(?P<{nature}>{said})" for nature, said in _NATURES.items()) + ")"
+    "(?: (?:d|de|du|des))?(?: (?:l|la|le|les))?(?: |$)"
 )
 
 
@@ -35,7 +40,8 @@ def fold_epci(name: str) -> str:
     return fold(_NATURE.sub("", plain) or plain)
 
 
-def names_an_epci(text: str) -> bool:
-    """Tell whether what was typed starts with the nature of an EPCI and says more than that."""
+def nature_named(text: str) -> str:
+    """Return the nature (CC, CA, CU) with which what was typed starts, "" when none, or nothing, follows."""
     plain = " ".join(words(text))
-    return bool(_NATURE.sub("", plain)) and _NATURE.match(plain) is not None
+    match = _NATURE.match(plain)
+    return match.lastgroup or "" if match and match.end() < len(plain) else ""

@@ -6,7 +6,9 @@ import, and the override table is where to explain it.
 """
 
 import datetime as dt
+import uuid
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -86,8 +88,7 @@ WHERE t.kind = %s AND NOT EXISTS (SELECT FROM directory_organization o WHERE o.k
 # A SIREN may pass from one row to another: free it first, uniqueness is checked row by row.
 _FREE_SIREN = """
 UPDATE directory_organization o SET siren = NULL FROM t_organization t
-WHERE o.kind = t.kind AND o.code = t.code AND o.siren IS NOT NULL AND o.siren IS DISTINCT FROM t.siren
-RETURNING o.id
+WHERE o.siren = t.siren AND (o.kind, o.code) <> (t.kind, t.code)
 """
 
 _CHANGE = """
@@ -116,7 +117,7 @@ WHERE t.code IS NULL AND o.closed_on IS NULL ORDER BY o.kind, o.code
 """
 
 _CLOSE = """
-UPDATE directory_organization o SET successor_id = s.id, closed_on = %s, epci_id = NULL, siren = NULL
+UPDATE directory_organization o SET successor_id = s.id, closed_on = %s, epci_id = NULL
 FROM directory_organization s WHERE o.id = %s AND s.kind = o.kind AND s.code = %s
 """
 
@@ -163,12 +164,10 @@ def load(territory: Territory, mergers: tuple[Merger, ...], digest: str) -> Chan
         cursor.execute("ANALYZE t_organization; ANALYZE t_name")
         departments = _run(cursor, _DEPARTMENTS)
         cursor.execute(_FREE_SIREN)
-        freed = [row[0] for row in cursor.fetchall()]
         added = _run(cursor, _ADD, "epci") + _run(cursor, _ADD, "commune")
         closed = _close_missing(cursor, territory.vintage, mergers)
         closed += _run(cursor, _CHANGE.format(closed="NOT NULL"))
         changed = _run(cursor, _CHANGE.format(closed="NULL"))
-        del freed
         cursor.execute(_WANTED)
         cursor.execute("ANALYZE t_wanted")
         changes = Changes(
@@ -188,13 +187,13 @@ def load(territory: Territory, mergers: tuple[Merger, ...], digest: str) -> Chan
     return changes
 
 
-def _run(cursor: CursorWrapper, statement: str, *values: object) -> int:
+def _run(cursor: CursorWrapper, statement: str, *values: str | uuid.UUID) -> int:
     cursor.execute(statement, values or None)
-    return cursor.rowcount
+    return int(cursor.rowcount)
 
 
-def _copy(cursor: CursorWrapper, table: str, rows: list[tuple[object, ...]] | list[_Row]) -> None:
-    with cursor.copy(f"COPY {table} FROM STDIN") as copy:  # type: ignore[attr-defined] # psycopg's own, behind Django's wrapper
+def _copy(cursor: CursorWrapper, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+    with cursor.copy(f"COPY {table} FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
 
@@ -239,12 +238,12 @@ def _rows(territory: Territory, mergers: tuple[Merger, ...]) -> tuple[list[_Row]
         for code in {at, successor[at].code if at in successor else at} - {None}:
             members.setdefault(code or "", Counter())[commune.department] += commune.population or 0
         joined = successor[at].code if at in successor else at
+        year = _year(territory.vintage, territory.vintage.commune, commune.population, commune.zone, commune.department)
         organizations.append(
             _Row(
                 "commune", commune.code, commune.siren, commune.name, "COM", commune.zone, commune.department,
                 [commune.department], list(commune.postcodes), commune.population,
-                _year(territory.vintage, territory.vintage.commune, commune.population, commune.zone, commune.department),
-                joined, None, None,
+                year, joined, None, None,
             )
         )  # fmt: skip
         names.append(("commune", commune.code, "current", commune.code, commune.name, fold(commune.name)))

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from suite.directory import eligibility
 from suite.directory.eligibility import NBSP, Covering, Rule, Subject, Verdict
-from suite.directory.folding import fold, fold_epci, names_an_epci
+from suite.directory.folding import fold, fold_epci, nature_named
 from suite.directory.identifiers import is_insee, is_siren, is_siret
 from suite.directory.models import Name, Operator, Organization
 
@@ -95,14 +95,15 @@ def _by_name(text: str) -> list[Match]:
     folded = fold(text)
     if not folded:
         return []
-    wanted = [fold_epci(text)] if names_an_epci(text) else [folded, fold_epci(text)]
+    nature = nature_named(text)
+    wanted = [fold_epci(text)] if nature else [folded]
     names = list(
         Name.objects.filter(folded__in=wanted)
         .select_related(*_RELATED)
         .order_by("organization__department_id", "organization__code", "code")
     )
-    if names_an_epci(text):
-        names = [name for name in names if name.organization.kind == Organization.Kind.EPCI]
+    if nature:
+        names = [name for name in names if name.organization.nature == nature]
     # The first sort that has any answers: today's communes, today's EPCI, then what is past.
     for sort in range(3):
         level = [name for name in names if _sort(name) == sort]
@@ -130,7 +131,7 @@ def _plain(text: str) -> str:
 
 
 def covering(organization: Organization) -> list[Operator]:
-    """Return the operators that serve one of the organization's départements, the best first; never the national one."""
+    """Return the operators that serve a département of the organization, the best first; never the national one."""
     operators = {str(operator.pk): operator for operator in _covering(organization)}
     return [operators[it.id] for it in eligibility.in_order(_seen(operators.values()))]
 

@@ -39,8 +39,9 @@ def read(folder: Path) -> Territory:
     epci, membership = _epci(_rows(data, "epci.json"), siren_of)
     communes = [_commune(row, membership) for row in current]
     territory = Territory(
-        source=f"{_PACKAGE} {version}",
-        vintage=VINTAGES[version.split(".")[0]],
+        source=f"{_PACKAGE} {version or '(version non précisée)'}",
+        # Without its version, the data are taken for those of the latest vintage known; the source says so.
+        vintage=VINTAGES[version.split(".")[0] if version else max(VINTAGES)],
         regions=tuple(sorted(regions)),
         departments=tuple(sorted(departments)),
         epci=tuple(sorted(epci)),
@@ -52,13 +53,16 @@ def read(folder: Path) -> Territory:
 
 
 def _version(folder: Path) -> str:
+    """Return the package's version, "" when only its data are there. Raises SnapshotError on another package."""
     name = "package.json"
+    if not (folder / name).exists():
+        return ""
     try:
         described = json.loads((folder / name).read_text())
         package, version = described["name"], described["version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(
-            str(folder / name), "", f"absent ou illisible : le dossier n’est pas celui du paquet {_PACKAGE}."
+            str(folder / name), "", f"illisible : le dossier n’est pas celui du paquet {_PACKAGE}."
         ) from error
     if package != _PACKAGE or not isinstance(version, str):
         raise SnapshotError(name, "", f"paquet « {package} » au lieu de {_PACKAGE}.")
@@ -89,7 +93,9 @@ def _rows(data: Path, name: str) -> list[dict[str, Any]]:
 def _text(file: str, row: dict[str, Any], key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str) or not value:
-        raise SnapshotError(file, f"entrée {row.get('code', '?')!r}", f"le champ « {key} » manque ou n’est pas un texte.")
+        raise SnapshotError(
+            file, f"entrée {row.get('code', '?')!r}", f"le champ « {key} » manque ou n’est pas un texte."
+        )
     return value
 
 
@@ -113,7 +119,8 @@ def _commune(row: dict[str, Any], membership: dict[str, str]) -> Commune:
 def _epci(rows: list[dict[str, Any]], siren_of: dict[str, Any]) -> tuple[list[Epci], dict[str, str]]:
     """Return the EPCI, and the EPCI of each commune that has one."""
     file = "epci.json"
-    found, membership = [], {}
+    found: list[Epci] = []
+    membership: dict[str, str] = {}
     for row in rows:
         code = _text(file, row, "code")
         entry = f"EPCI {code}"

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from django.db import connection
-from django.db.models import Q, TextField
+from django.db.models import F, Q, TextField
 from django.db.models.functions import Cast
 
 from suite.directory import lookup
-from suite.directory.folding import fold, fold_epci, names_an_epci, words
+from suite.directory.folding import fold, fold_epci, nature_named
 from suite.directory.identifiers import is_insee
 from suite.directory.lookup import Match
 from suite.directory.models import Name, Organization
@@ -85,19 +85,24 @@ def _by_code_and_postcode(code: str, limit: int) -> list[Hit]:
     """Look for five characters as an INSEE code and as a postcode: thousands of strings are both."""
     exact = [Hit(match, Tier.IDENTIFIER) for match in lookup.by_code(code)]
     seen = {hit.organization.pk for hit in exact}
-    rest = [hit for hit in _by_postcode(Q(postcodes__contains=[code]), limit) if hit.organization.pk not in seen] if code.isdigit() else []
+    rest = (
+        [hit for hit in _by_postcode(Q(postcodes__contains=[code]), limit) if hit.organization.pk not in seen]
+        if code.isdigit()
+        else []
+    )
     return (exact + rest)[:limit]
 
 
 def _by_postcode(where: Q, limit: int) -> list[Hit]:
-    found = (
+    found = list(
         Organization.objects.current()
         .annotate(listed=Cast("postcodes", TextField()))  # « {21000,21100} »: the start of a code follows { or ,
         .filter(where)
-        .select_related("department", "epci", "successor")
-        .order_by("-population", "code")
+        .order_by(F("population").desc(nulls_last=True), "code")
+        .values_list("pk", flat=True)[:limit]
     )
-    return [Hit(Match(organization), Tier.POSTCODE) for organization in found[:limit]]
+    organizations = Organization.objects.select_related("department", "epci", "successor").in_bulk(found)
+    return [Hit(Match(organizations[pk]), Tier.POSTCODE) for pk in found]
 
 
 # --- Names ------------------------------------------------------------------------------------------------------------
@@ -114,22 +119,21 @@ LIMIT %s
 
 
 def _by_name(text: str, limit: int) -> list[Hit]:
-    only_epci = names_an_epci(text)
-    folded = (fold_epci if only_epci else fold)(text)
+    nature = nature_named(text)
+    folded = (fold_epci if nature else fold)(text)
     if not folded:
         return []
     # Rows, not hits: a commune may answer by several of its names.
     room = limit * 2 + 10
-    ranked = _exact_and_prefixes(folded, room, only_epci=only_epci)
+    ranked = _exact_and_prefixes(folded, room, nature=nature)
     # Resemblances only for who found nothing by its right name: beside it they would be noise.
     if len(ranked) < limit and len(folded) > SHORTEST and Tier.EXACT not in {tier for _, tier in ranked}:
         known = {pk for pk, _ in ranked}
-        ranked += [(pk, tier) for pk, tier in _alike(folded, room, only_epci=only_epci) if pk not in known]
+        ranked += [(pk, tier) for pk, tier in _alike(folded, room, nature=nature) if pk not in known]
     return _hits(ranked, limit)
 
 
-def _exact_and_prefixes(folded: str, room: int, *, only_epci: bool) -> list[tuple[int, int]]:
-    # With the words as typed, « la » is a word of « La Rochelle »; folded, it is not.
+def _exact_and_prefixes(folded: str, room: int, *, nature: str) -> list[tuple[int, int]]:
     tokens = folded.split()[:_MOST_WORDS]
     escaped = _escape(folded)
     if len(folded) < SHORTEST:
@@ -139,28 +143,35 @@ def _exact_and_prefixes(folded: str, room: int, *, only_epci: bool) -> list[tupl
         where = f"(n.folded = %s OR n.folded LIKE %s OR ({each}))"
         values = [folded, f"{escaped}%"]
         for token in tokens:
-            values += [f"{_escape(token)}%", f"%% {_escape(token)}%".replace("%%", "%")]
-    tier = f"CASE WHEN n.folded = %s THEN {Tier.EXACT:d} WHEN n.folded LIKE %s THEN {Tier.STARTS:d} ELSE {Tier.WORDS:d} END"
-    return _run(tier, where, "", [folded, f"{escaped}%", *values], room, only_epci=only_epci)
+            values += [f"{_escape(token)}%", f"% {_escape(token)}%"]
+    tier = (
+        f"CASE WHEN n.folded = %s THEN {Tier.EXACT:d} WHEN n.folded LIKE %s THEN {Tier.STARTS:d} "
+        f"ELSE {Tier.WORDS:d} END"
+    )
+    return _run(tier, where, "", [folded, f"{escaped}%", *values], room, nature=nature)
 
 
-def _alike(folded: str, room: int, *, only_epci: bool) -> list[tuple[int, int]]:
+def _alike(folded: str, room: int, *, nature: str) -> list[tuple[int, int]]:
     return _run(
         f"{Tier.ALIKE:d}",
         "n.folded %% %s",
         "round(similarity(n.folded, %s)::numeric, 1) DESC,",
         [folded, folded],
         room,
-        only_epci=only_epci,
+        nature=nature,
     )
 
 
 def _run(  # noqa: PLR0913 - the parts of one statement
-    tier: str, where: str, alike: str, values: Sequence[object], room: int, *, only_epci: bool
+    tier: str, where: str, alike: str, values: Sequence[str], room: int, *, nature: str
 ) -> list[tuple[int, int]]:
-    scope = f"{where} AND o.kind = 'epci'" if only_epci else where
+    scope = f"{where} AND o.nature = %s" if nature else where
+    # `alike` comes after `where`, and so does its value.
+    after = 1 if alike else 0
+    before, late = values[: len(values) - after], values[len(values) - after :]
+    given = [*before, *([nature] if nature else []), *late, room]
     with connection.cursor() as cursor:
-        cursor.execute(_RANKED.format(tier=tier, where=scope, alike=alike), [*values, room])
+        cursor.execute(_RANKED.format(tier=tier, where=scope, alike=alike), given)
         return list(cursor.fetchall())
 
 

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class Commune(NamedTuple):
 
 
 class PastName(NamedTuple):
-    """A commune déléguée, associée, an arrondissement, or a former code (then `name` is ""); `parent` is an INSEE code."""
+    """A commune déléguée, associée, an arrondissement, or a former code (`name` is ""); `parent` is an INSEE code."""
 
     kind: str
     code: str
@@ -85,7 +86,7 @@ class PastName(NamedTuple):
 
 
 class Vintage(NamedTuple):
-    """Which year each figure speaks of. `exceptions` maps a département or a zone to its own year, or None if unsaid."""
+    """Which year each figure speaks of. `exceptions` gives a département or a zone its own year, None if unsaid."""
 
     label: str
     commune: int
@@ -140,7 +141,7 @@ _ROWS: dict[str, tuple[str, type[Any]]] = {
 
 
 def pack(territory: Territory) -> bytes:
-    """Write the compact file. The same territory gives the same bytes, whatever the day (and the same text, whatever zlib)."""
+    """Write the compact file. The same territory gives the same bytes whatever the day, the same text whatever zlib."""
     head = {
         "format": 1,
         "source": territory.source,
@@ -181,7 +182,7 @@ def unpack(data: bytes, file: str) -> Territory:
             origins=tuple(meta["origins"]),
             **{attribute: tuple(found) for attribute, found in rows.items()},
         )
-    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, zlib.error) as error:
         raise SnapshotError(
             file, "", f"fichier tronqué ou illisible ({error}). Reconstruisez-le depuis le paquet officiel."
         ) from error
@@ -191,32 +192,41 @@ def unpack(data: bytes, file: str) -> Territory:
     return territory
 
 
-def shipped(path: Path = SHIPPED) -> tuple[Territory, bytes]:
-    """Read the file that comes with the product."""
+def read_shipped(path: Path = SHIPPED) -> bytes:
+    """Read the bytes of the file that comes with the product."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise SnapshotError(str(path), "", f"fichier illisible ({error.strerror}).") from error
+
+
+def shipped(path: Path = SHIPPED) -> tuple[Territory, bytes]:
+    """Read the file that comes with the product, checked, and its bytes."""
+    data = read_shipped(path)
     return unpack(data, path.name), data
 
 
 def digest(data: bytes, overrides: Path = OVERRIDES) -> str:
     """Return the SHA-256, in hexadecimal, of a compact file's text and of the override table that completes it."""
-    return hashlib.sha256(gzip.decompress(data) + overrides.read_bytes()).hexdigest()
+    try:
+        text = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SnapshotError("fichier compact", "", f"tronqué ou illisible ({error}).") from error
+    return hashlib.sha256(text + overrides.read_bytes()).hexdigest()
 
 
 def check(territory: Territory, file: str) -> None:
     """Refuse what cannot be true, whichever file it came from."""
-    for name, floor in FLOORS.items():
-        count = territory.counts()[name]
-        if count < floor:
-            raise SnapshotError(file, "", f"{count} entrées ({name}), au moins {floor} attendues : fichier tronqué.")
+    _check_size(territory, file)
     regions = _unique(file, "région", (row.code for row in territory.regions))
     departments = _unique(file, "département", (row.code for row in territory.departments))
     epci = _unique(file, "EPCI", (row.siren for row in territory.epci))
     communes = _unique(file, "commune", (row.code for row in territory.communes))
     _unique(file, "nom passé", (f"{row.kind} {row.code}" for row in territory.past))
+    for region in territory.regions:
+        _check_name(region.name, file, f"région {region.code}")
     for department in territory.departments:
+        _check_name(department.name, file, f"département {department.code}")
         _known(file, f"département {department.code}", "la région", department.region, regions)
     for row in territory.epci:
         _check_epci(row, file)
@@ -227,12 +237,15 @@ def check(territory: Territory, file: str) -> None:
             _known(file, f"commune {commune.code}", "l’EPCI", commune.epci, epci)
     _unique(file, "SIREN", (row.siren for row in territory.communes if row.siren), already=epci)
     for past in territory.past:
-        entry = f"{past.kind} {past.code}"
-        if past.kind not in PAST_KINDS or not is_insee(past.code):
-            raise SnapshotError(file, entry, "type ou code inconnu.")
-        _known(file, entry, "la commune", past.parent, communes)
-        if past.kind != "ancienne":
-            _check_name(past.name, file, entry)
+        _check_past(past, file)
+        _known(file, f"{past.kind} {past.code}", "la commune", past.parent, communes)
+
+
+def _check_size(territory: Territory, file: str) -> None:
+    for name, floor in FLOORS.items():
+        count = territory.counts()[name]
+        if count < floor:
+            raise SnapshotError(file, "", f"{count} entrées ({name}), au moins {floor} attendues : fichier tronqué.")
 
 
 def _check_epci(row: Epci, file: str) -> None:
@@ -248,7 +261,9 @@ def _check_epci(row: Epci, file: str) -> None:
 def _check_commune(row: Commune, file: str) -> None:
     entry = f"commune {row.code!r}"
     if not isinstance(row.code, str) or not is_insee(row.code):
-        raise SnapshotError(file, entry, "le code INSEE n’a pas la forme attendue (5 caractères, « 01004 », « 2A004 »).")
+        raise SnapshotError(
+            file, entry, "le code INSEE n’a pas la forme attendue (5 caractères, « 01004 », « 2A004 »)."
+        )
     _check_name(row.name, file, entry)
     if row.zone not in ZONES:
         raise SnapshotError(file, entry, f"zone « {row.zone} » inconnue.")
@@ -261,6 +276,14 @@ def _check_commune(row: Commune, file: str) -> None:
     for postcode in row.postcodes:
         if not isinstance(postcode, str) or not (len(postcode) == 5 and postcode.isascii() and postcode.isdigit()):  # noqa: PLR2004 - a postcode's length
             raise SnapshotError(file, entry, f"le code postal « {postcode} » n’est pas fait de 5 chiffres.")
+
+
+def _check_past(row: PastName, file: str) -> None:
+    entry = f"{row.kind} {row.code}"
+    if row.kind not in PAST_KINDS or not is_insee(row.code):
+        raise SnapshotError(file, entry, "type ou code inconnu.")
+    if row.kind != "ancienne":
+        _check_name(row.name, file, entry)
 
 
 def _check_population(value: object, file: str, entry: str) -> None:

@@ -3,7 +3,6 @@
 import json
 import sys
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -17,15 +16,17 @@ UNKNOWN = 4
 
 
 class Command(BaseCommand):
+    """Exit status: 0 answered, 3 several collectivités bear the name, 4 none."""
+
     help = "Say whether a commune or an EPCI may join: by INSEE code, SIREN, SIRET or exact name."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("collectivite", nargs="+", help="INSEE, SIREN, SIRET, or name")
         parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON object")
 
-    def handle(self, *, collectivite: list[str], as_json: bool, **_: Any) -> None:
+    def handle(self, *, collectivite: list[str], as_json: bool, **_: object) -> None:
         try:
-            prepare(self.stderr)  # type: ignore[arg-type] # Django's wrapper writes like a text file
+            prepare(self.stderr)
         except SnapshotError as error:
             raise CommandError(str(error)) from error
         text = " ".join(collectivite)

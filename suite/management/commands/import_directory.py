@@ -1,18 +1,19 @@
 """Bring the directory up to date: `import_directory`, or `import_directory --from <folder of the npm package>`."""
 
-import os
 import tempfile
 import time
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from suite.directory import importer, package, snapshot
+from suite.prepare import ensure_tables
 
 
 class Command(BaseCommand):
+    """Exit status 1, and nothing changed, when the file is refused."""
+
     help = "Import the communes and EPCI of France: from the shipped file, or from the official package with --from."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,8 +24,9 @@ class Command(BaseCommand):
             "--output", type=Path, default=snapshot.SHIPPED, help="with --from, the compact file to rebuild"
         )
 
-    def handle(self, *, folder: Path | None, output: Path, **_: Any) -> None:
+    def handle(self, *, folder: Path | None, output: Path, **_: object) -> None:
         started = time.monotonic()
+        ensure_tables(self.stderr)
         try:
             if folder is None:
                 territory, data = snapshot.shipped()
@@ -63,7 +65,7 @@ def _write(output: Path, data: bytes) -> None:
         with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
             file.write(data)
         Path(file.name).chmod(0o644)
-        os.replace(file.name, output)
+        Path(file.name).replace(output)
     except OSError as error:
         raise CommandError(
             f"L’annuaire est à jour dans la base, mais le fichier {output} n’a pas pu être réécrit : {error.strerror}."
