@@ -30,6 +30,8 @@ CONTACT_EMAIL = env.str("CONTACT_EMAIL", "contact@suite.example")
 SELF_HOSTING_GUIDE_URL = env.str(
     "SELF_HOSTING_GUIDE_URL", "https://docs.numerique.gouv.fr/docs/440cb67a-093c-4901-ac88-702c7b298ff5/"
 )
+# A JSON list of dated thresholds; empty, those of suite/directory/eligibility.py apply.
+ELIGIBILITY_RULES = env.json("ELIGIBILITY_RULES", default=[])
 
 INSTALLED_APPS = [
     "suite.journal",
