@@ -1,0 +1,66 @@
+"""The operators of the demonstration and their staff, made if missing."""
+
+from django.conf import settings
+from django.db import transaction
+
+from suite.accounts.models import Identity, OperatorRole, User
+from suite.demo import people
+from suite.directory.models import Operator
+
+
+@transaction.atomic
+def ensure_staff() -> None:
+    """Make the demonstration's two operators and the accounts of their staff. May run any number of times.
+
+    Their first sign-in finds them: an account is (issuer, sub), and the provider of the demonstration keeps its subs.
+    """
+    operators = {people.ANCT_NAME: _ensure_anct(), people.OPSN_NAME: _ensure_opsn()}
+    for one in people.PEOPLE:
+        if one.operator:
+            OperatorRole.objects.update_or_create(
+                user=_ensure_user(one),
+                operator=operators[one.operator],
+                defaults={"role": one.operator_role, "active": True},
+            )
+
+
+def _ensure_anct() -> Operator:
+    # The directory's import may have made it under the public file's name.
+    operator = Operator.objects.filter(national=True).first()
+    if operator is None:
+        operator, _ = Operator.objects.update_or_create(
+            name=people.ANCT_NAME,
+            defaults={
+                "name_with_article": "l’ANCT",
+                "url": "https://anct.gouv.fr/",
+                "siret": people.ANCT,
+                "status": Operator.Status.ACTIVE,
+                "national": True,
+            },
+        )
+    return operator
+
+
+def _ensure_opsn() -> Operator:
+    operator, _ = Operator.objects.get_or_create(
+        name=people.OPSN_NAME,
+        defaults={
+            "name_with_article": people.OPSN_NAME,
+            "siret": people.OPSN,
+            "status": Operator.Status.ACTIVE,
+            "departments": ["19", "23", "87"],
+            "email": "contact@numerique-creuse.example",
+        },
+    )
+    return operator
+
+
+def _ensure_user(one: people.Persona) -> User:
+    identity = Identity.objects.filter(issuer=settings.OIDC_OP_ISSUER, sub=one.sub).select_related("user").first()
+    if identity is not None:
+        return identity.user
+    user = User.objects.create_user(email=one.email, given_name=one.given_name, usual_name=one.usual_name)
+    Identity.objects.create(
+        user=user, issuer=settings.OIDC_OP_ISSUER, sub=one.sub, siret=one.siret, roles=list(one.roles)
+    )
+    return user
