@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "onboarding.analytics",
     "suite",
     "dsfr",  # before django.forms, whose templates it replaces
+    "widget_tweaks",  # the tags of dsfr's own form snippets
     "django_htmx",
     "django.forms",
     "django.contrib.admin",

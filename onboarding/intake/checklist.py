@@ -44,10 +44,7 @@ def checklist(dossier: Dossier) -> list[Item]:
 
 def _eligibility(dossier: Dossier) -> Item:
     verdict = verdict_of(dossier.organization)
-    if verdict.outcome in checks.ELIGIBLE:
-        result = "ok"
-    else:
-        result = "unknown" if verdict.outcome in checks.REVIEWABLE else "ko"
+    result = "ok" if verdict.eligible else "unknown" if verdict.may_request else "ko"
     return Item("Éligibilité", result, verdict.reason)
 
 

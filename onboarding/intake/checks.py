@@ -13,19 +13,12 @@ from onboarding.intake import availability, mailboxes, names
 from onboarding.intake.models import Dossier, MailboxRequest
 from suite.accounts.models import User
 from suite.accounts.rights import Mandate, mandate
-from suite.directory.eligibility import Outcome
 from suite.directory.lookup import verdict_of
 from suite.directory.models import Organization
 
 MOST_MAILBOXES = 200
 MOST_STORAGE_GB = 10_000
 PHONE = re.compile(r"\+?[0-9]{9,15}")
-
-ELIGIBLE = frozenset(
-    {Outcome("eligible_operator"), Outcome("eligible_operator_soon"), Outcome("eligible_anct")},
-)
-# Neither yes nor no: may be sent, and approved by two people only (ruling 11).
-REVIEWABLE = frozenset({Outcome("needs_review"), Outcome("population_unknown")})
 
 
 class Problem(NamedTuple):
@@ -65,7 +58,7 @@ def standing_problems(organization: Organization) -> list[Problem]:
             Problem("organization", 1, "Cette collectivité a été remplacée par une autre : c’est à elle de demander.")
         ]
     verdict = verdict_of(organization)
-    if organization.nature not in {"COM", "CC"} or verdict.outcome not in ELIGIBLE | REVIEWABLE:
+    if organization.nature not in {"COM", "CC"} or not verdict.may_request:
         return [Problem("organization", 1, verdict.reason)]
     return []
 
@@ -248,7 +241,7 @@ def _storage(dossier: Dossier) -> Iterator[Problem]:
 
 def beyond_allocation(dossier: Dossier, times: int = 1) -> bool:
     """Whether the dossier asks more than the standard allocation, so many times."""
-    return (
+    return bool(
         dossier.mailboxes.count() > times * settings.INTAKE_STANDARD_MAILBOXES
         or (dossier.storage_gb or 0) > times * settings.INTAKE_STANDARD_STORAGE_GB
     )

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import QueryDict
 from dsfr.forms import DsfrBaseForm
 
-from onboarding.intake import checks, contents
+from onboarding.intake import checks, contents, mailboxes
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, MailboxRequest, Remark
 from onboarding.intake.reasons import CHANGES, FIELDS, REJECTIONS, label
@@ -57,6 +57,7 @@ class StepForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
 
     def values(self, stored: contents.Values) -> contents.Values:
         """Return what to store: what could be read, and the stored value of what could not."""
+        self.is_valid()
         return {field: self.cleaned_data.get(field, stored.get(field)) for field in self.fields}
 
     def lock(self, groups: frozenset[str] | None) -> None:
@@ -224,7 +225,7 @@ class MailboxForm(StepForm):
     function = _text("Fonction ou service", NAME, required=False, autocomplete="off")
     local_part = _text(
         "Début de l’adresse, avant le @",
-        checks.mailboxes.LONGEST,
+        mailboxes.LONGEST,
         required=False,
         autocomplete="off",
         spellcheck="false",
@@ -274,7 +275,7 @@ class MailboxesForm:
     def values(self, stored: contents.Values) -> contents.Values:  # noqa: ARG002 - a step form's signature
         """Return the rows; a row whose text could not be read keeps what could."""
         for row in self.rows:
-            row.full_clean()
+            row.is_valid()
         return {"mailboxes": [row.row() for row in self.rows]}
 
     def show(self, problems: Iterable[Problem]) -> None:

@@ -64,7 +64,7 @@ class Delay(NamedTuple):
 
     half: int
     most: int
-    count: int
+    decided: int
 
 
 def usual_delay() -> Delay | None:

@@ -8,7 +8,21 @@ LOCAL_PART = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 LONGEST = 64
 
 TECHNICAL = frozenset(
-    ["postmaster", "abuse", "hostmaster", "webmaster", "security", "admin", "administrator", "root", "noreply", "no-reply", "mailer-daemon", "oxadmin", "dmarc"]
+    [
+        "postmaster",
+        "abuse",
+        "hostmaster",
+        "webmaster",
+        "security",
+        "admin",
+        "administrator",
+        "root",
+        "noreply",
+        "no-reply",
+        "mailer-daemon",
+        "oxadmin",
+        "dmarc",
+    ]
 )
 ROLES = (
     "mairie", "contact", "accueil", "secretariat", "etat-civil", "urbanisme", "maire", "elus", "dgs", "comptabilite",

@@ -5,6 +5,7 @@ import uuid
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -297,7 +298,7 @@ class Revision(models.Model):
     dossier = models.ForeignKey(Dossier, on_delete=models.CASCADE, related_name="revisions")
     version = models.PositiveIntegerField(help_text="The dossier's version after this save.")
     step = models.PositiveSmallIntegerField()
-    values = models.JSONField()
+    values = models.JSONField(encoder=DjangoJSONEncoder)
     author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 

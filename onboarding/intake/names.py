@@ -27,10 +27,59 @@ class Reserved(NamedTuple):
 
 
 _TECHNICAL = frozenset(
-    ["www", "mail", "smtp", "imap", "pop", "pop3", "webmail", "mx", "autoconfig", "autodiscover", "localhost", "wpad", "ftp", "dns", "ntp", "ldap", "vpn", "api", "isatap", "broadcasthost", "_dmarc"]
+    [
+        "www",
+        "mail",
+        "smtp",
+        "imap",
+        "pop",
+        "pop3",
+        "webmail",
+        "mx",
+        "autoconfig",
+        "autodiscover",
+        "localhost",
+        "wpad",
+        "ftp",
+        "dns",
+        "ntp",
+        "ldap",
+        "vpn",
+        "api",
+        "isatap",
+        "broadcasthost",
+        "_dmarc",
+    ]
 )
 _STATE = frozenset(
-    ["gouv", "gouvernement", "prefecture", "impots", "police", "gendarmerie", "urgence", "urgences", "elections", "anct", "suite", "service-public", "assemblee", "senat", "elysee", "matignon", "justice", "douane", "douanes", "franceconnect", "proconnect", "collectivite", "republique", "republique-francaise", "france", "etat"]
+    [
+        "gouv",
+        "gouvernement",
+        "prefecture",
+        "impots",
+        "police",
+        "gendarmerie",
+        "urgence",
+        "urgences",
+        "elections",
+        "anct",
+        "suite",
+        "service-public",
+        "assemblee",
+        "senat",
+        "elysee",
+        "matignon",
+        "justice",
+        "douane",
+        "douanes",
+        "franceconnect",
+        "proconnect",
+        "collectivite",
+        "republique",
+        "republique-francaise",
+        "france",
+        "etat",
+    ]
 )
 _NUMBERED = re.compile(r"(ns|mx|mail|smtp|imap|dns|www)[0-9]*")
 _PARTISAN = re.compile(r"(ensemble|avec|pour|tous|union|agir|elan|liste)-.+|.*-?(19|20)[0-9]{2}")

@@ -1,6 +1,7 @@
 """What the two sides are told, each notice tied to the event that caused it."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
@@ -71,11 +72,11 @@ def _staff_address(dossier: Dossier) -> str:
     return dossier.operator.email if dossier.operator else ""
 
 
-def _tell_requester(kind: str, dossier: Dossier, event: Event, **context: object) -> None:
+def _tell_requester(kind: str, dossier: Dossier, event: Event, **context: Any) -> None:  # noqa: ANN401 - a template's context
     _tell(kind, dossier.requester_email, dossier, event, **context)
 
 
-def _tell(kind: str, to: str, dossier: Dossier, event: Event, *, desk: bool = False, **context: object) -> None:
+def _tell(kind: str, to: str, dossier: Dossier, event: Event, *, desk: bool = False, **context: Any) -> None:  # noqa: ANN401 - a template's context
     page = reverse("desk:detail" if desk else "intake:detail", args=[dossier.pk])
     queue(
         kind,

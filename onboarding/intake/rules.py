@@ -4,14 +4,12 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
-
 from onboarding.intake import availability, checks, names
 from onboarding.intake.models import Dossier
 from onboarding.provisioning.models import Deployment
 from suite.accounts.models import Membership, User
 from suite.accounts.rights import Mandate, mandate, operator_scope
-from suite.directory.lookup import verdict_of
+from suite.directory.lookup import covering, verdict_of
 from suite.directory.models import Operator, Organization
 
 SHORTEST_CHECK = 10
@@ -94,27 +92,15 @@ def in_scope(dossier: Dossier, user: User) -> bool:
 
 
 def route(organization: Organization) -> Operator | None:
-    """Return who decides: its own operator first, then the most local that covers it, the national one otherwise."""
-    territory = {organization.department_id, *organization.departments} - {None}
-    known = list(
-        Operator.objects.filter(
-            Q(national=True)
-            | (~Q(status="") & (Q(departments__overlap=list(territory)) | Q(organizations=organization)))
-        )
-        .distinct()
-        .order_by("pk")
-    )
-    own = set(organization.operators.values_list("pk", flat=True))
-    local = [operator for operator in known if not operator.national]
-    local.sort(key=lambda it: (it.pk not in own, len(it.departments), it.status != Operator.Status.ACTIVE, str(it.pk)))
-    national = [operator for operator in known if operator.national]
-    return (local or national or [None])[0]
+    """Return who decides: the best of the operators that cover the organization, the national one when none does."""
+    local = covering(organization)
+    return local[0] if local else Operator.objects.filter(national=True).first()
 
 
 def sensitive(dossier: Dossier, rank: int) -> list[str]:
     """Return why two people must decide (keys of `SENSITIVE`), empty when one is enough. About six queries."""
     found = []
-    if verdict_of(dossier.organization).outcome not in checks.ELIGIBLE:
+    if not verdict_of(dossier.organization).eligible:
         found.append("eligibility_override")
     if mandate(dossier.author, dossier.organization) < Mandate.ATTACHED:
         found.append("mandate_override")

@@ -17,7 +17,7 @@ from onboarding.intake.models import Dossier, MailboxRequest
 from onboarding.intake.presentation import complete, conflict_of, open_points, summary, version_of, wish
 from suite.accounts.models import User
 from suite.accounts.rights import organizations_of
-from suite.directory.lookup import verdict_of
+from suite.directory.lookup import by_code, compact, verdict_of
 from suite.directory.models import Organization
 from suite.journal.models import Event
 
@@ -103,11 +103,8 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 def _organization(code: str) -> Organization | None:
-    found = Organization.objects.current().select_related("department")
-    if len(code) == 14 and code.isdigit():  # noqa: PLR2004 - a SIRET starts with its SIREN
-        code = code[:9]
-    rows = list(found.filter(siren=code)[:1]) if len(code) == 9 else []  # noqa: PLR2004 - a SIREN
-    return rows[0] if rows else found.filter(code=code.upper()).order_by("kind").first()
+    """Return the collectivité of today that a code designates, the one that answers for a commune of the past."""
+    return next((match.organization for match in by_code(compact(code)) if match.organization.closed_on is None), None)
 
 
 # --- The five steps ---------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -168,7 +167,7 @@ def save_step(dossier: Dossier, step: int, values: contents.Values, *, by: User,
         SAVE, dossier, by=by, version=version, payload={"step": step, "fields": changed}, **contents.columns(values)
     )
     contents.write(saved, values)
-    Revision.objects.create(dossier=saved, version=saved.version, step=step, values=_jsonable(values), author=by)
+    Revision.objects.create(dossier=saved, version=saved.version, step=step, values=values, author=by)
     for remark in contents.open_remarks(saved):
         if not remark.touched and set(remark.fields) & contents.groups(changed):
             contents.open_remarks(saved).filter(pk=remark.pk).update(touched=True)
@@ -186,8 +185,11 @@ def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
     snapshot = {
         "outcome": verdict.outcome,
         "reason": verdict.reason,
-        "population": dossier.organization.population,
-        "population_year": dossier.organization.population_year,
+        "population": verdict.population,
+        "population_year": verdict.population_year,
+        "threshold": verdict.threshold,
+        "rule": verdict.rule_id,
+        "source": verdict.source,
     }
     try:
         with transaction.atomic():
@@ -507,8 +509,3 @@ def _constraint(error: IntegrityError) -> str:
     diagnostic = getattr(error.__cause__, "diag", None)
     return getattr(diagnostic, "constraint_name", "") or ""
 
-
-def _jsonable(values: contents.Values) -> Any:  # noqa: ANN401 - JSON
-    import json  # noqa: PLC0415
-
-    return json.loads(json.dumps(values, cls=DjangoJSONEncoder))

@@ -84,9 +84,7 @@ class DossierFactory(DjangoModelFactory[Dossier]):
             verdict=factory.LazyFunction(lambda: dict(VERDICT)),
             terms_version="2026-11",
         )
-        in_review = factory.Trait(
-            sent=True, status=Dossier.Status.IN_REVIEW, assignee=factory.SubFactory(UserFactory)
-        )
+        in_review = factory.Trait(sent=True, status=Dossier.Status.IN_REVIEW, assignee=factory.SubFactory(UserFactory))
         second_approval = factory.Trait(in_review=True, status=Dossier.Status.SECOND_APPROVAL)
         needs_changes = factory.Trait(in_review=True, status=Dossier.Status.NEEDS_CHANGES)
         approved = factory.Trait(
