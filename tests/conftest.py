@@ -1,15 +1,7 @@
-"""What every test stands on: a real PostgreSQL, and no network but where a test is about the network."""
-
-import os
+"""What every test stands on: no network but where a test is about the network. The database: `tests/settings.py`."""
 
 import pytest
 from pytest_socket import disable_socket, enable_socket
-
-# Before Django reads its settings: the tests' own embedded server, unless DATABASE_URL names another.
-if "DATABASE_URL" not in os.environ:
-    from suite import embedded
-
-    embedded.connect("test-postgres")
 
 
 @pytest.fixture(autouse=True)
