@@ -97,7 +97,7 @@ class CommuneFactory(OrganizationFactory):
     postcodes = factory.LazyAttribute(lambda it: [f"{it.code[:2].replace('2A', '20').replace('2B', '20')}000"])
 
     class Params:
-        com = factory.Trait(zone="com", siren=None, department__code="987")
+        com = factory.Trait(zone="com", siren=None, department=factory.SubFactory(DepartmentFactory, code="987"))
         empty = factory.Trait(population=0)
         in_epci = factory.Trait(epci=factory.SubFactory("tests.factories.directory.EpciFactory"))
         closed = factory.Trait(
