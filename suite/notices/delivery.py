@@ -8,7 +8,9 @@ from email.utils import parseaddr
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
+from django.core.validators import validate_email
 from django.utils import timezone
 
 from suite.notices.models import Notice
@@ -42,7 +44,7 @@ def deliver(pk: UUID) -> None:
         _refused(notice, code, "Adresse refusée par le serveur d’envoi")
     except smtplib.SMTPDataError as error:
         _refused(notice, error.smtp_code, "Message refusé par le serveur d’envoi")
-    except (ValueError, smtplib.SMTPNotSupportedError):
+    except (ValidationError, ValueError, smtplib.SMTPNotSupportedError):
         # Not an address, or one that no server between us and its owner can carry.
         _fail(notice, "Adresse impossible à utiliser.")
     except OSError as error:
@@ -72,6 +74,7 @@ def _claim(pk: UUID) -> Notice | None:
 
 
 def _send(notice: Notice) -> None:
+    validate_email(notice.recipient)
     sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
     message = EmailMultiAlternatives(
         subject=notice.subject,
