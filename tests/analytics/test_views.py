@@ -84,7 +84,7 @@ class TestPilot:
             ("Autre", [18, 21, 24, 27, 30]),
             ("Socle", [1, 1, 1, 1, 1]),
         ]
-        assert "Semaine du 17 novembre 2025" in response.text
+        assert "Semaine du 17 novembre 2025" in response.text
 
     def test_an_operator_sees_its_departements_only(self, client: Client, group: PilotGroup) -> None:
         local(client, "38")
