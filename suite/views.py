@@ -1,5 +1,6 @@
 """The pages that belong to no trade: legal texts, errors, health."""
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -7,7 +8,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
-from suite.context import site
+from suite.middleware import current_request_id
 
 
 @login_not_required
@@ -55,9 +56,16 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
     return render(request, "404.html", status=404)
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Give the reference of a failure; rendered without the request, which may be what failed."""
-    return HttpResponse(render_to_string("500.html", site(request)), status=500)
+def server_error(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """Give the reference of a failure; reads neither the request nor the database, which may be what failed."""
+    context = {
+        "site_name": settings.SITE_NAME,
+        "contact_email": settings.CONTACT_EMAIL,
+        "request_id": current_request_id(),
+        # Not the `static` tag: it fails when the list of files is what is missing.
+        "static_url": settings.STATIC_URL,
+    }
+    return HttpResponse(render_to_string("500.html", context), status=500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from django.db import connection, transaction
@@ -68,8 +68,9 @@ def digest(event: Event) -> str:
         event.kind,
         str(event.actor),
         event.payload,
-        event.effective_at.isoformat(),
-        event.recorded_at.isoformat(),
+        # The database gives times back in UTC, whatever the zone they were told in.
+        event.effective_at.astimezone(UTC).isoformat(),
+        event.recorded_at.astimezone(UTC).isoformat(),
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 

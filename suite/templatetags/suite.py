@@ -1,6 +1,10 @@
 """The few template helpers every page may use."""
 
+from datetime import date, datetime
+
 from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
 
 from suite.catalog.models import GB
 
@@ -24,3 +28,14 @@ def gigabytes(value: int | None) -> str:
     amount = value / GB
     text = f"{amount:,.0f}" if amount == int(amount) else f"{amount:,.1f}"
     return text.replace(",", NARROW).replace(".", ",") + NBSP + "Go"
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """Write a date the French way (« 1er septembre 2025 »), a moment as its day in Paris; "" for nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        value = timezone.localdate(value)
+    number = "1er" if value.day == 1 else str(value.day)
+    return f"{number}{NBSP}{date_format(value, 'F Y')}"
