@@ -1,14 +1,34 @@
 """The product's settings, with the tests' own places."""
 
+import os
 import tempfile
+import warnings
 from pathlib import Path
 
-from suite.settings import *  # noqa: F403 - the point of the file
+# Before the product reads its own: the tests' embedded server, unless DATABASE_URL names another. pytest-django comes
+# here before any conftest.py; under xdist the controller comes first, and its workers inherit DATABASE_URL.
+if "DATABASE_URL" not in os.environ:
+    import psycopg
+
+    from suite import embedded
+
+    with warnings.catch_warnings():
+        # platformdirs says that a machine without XDG_RUNTIME_DIR (a container, cron) falls back to /tmp.
+        warnings.simplefilter("ignore")
+        embedded.connect("test-postgres")
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as _server:
+        # Nothing here must survive a power cut: durability off, for this server only.
+        for _name in ("fsync", "synchronous_commit", "full_page_writes"):
+            _server.execute(f"ALTER SYSTEM SET {_name} = off")
+        _server.execute("SELECT pg_reload_conf()")
+
+from suite.settings import *  # noqa: F403 - the point of the file, once the server is known
 
 SECRET_KEY = "tests-only-0123456789-0123456789-0123456789-0123456789"
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 _place = Path(tempfile.mkdtemp(prefix="suite-tests-"))
 LOCAL_WORLD = _place / "world.sqlite3"
+STATIC_ROOT = str(_place)  # it exists: whitenoise warns of one that does not
 # The DNS of the local world, read without a socket.
 BACKENDS = {**BACKENDS, "resolver": "tests.provisioning.world.WorldResolver"}  # noqa: F405
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
