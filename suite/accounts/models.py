@@ -104,6 +104,12 @@ class Membership(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     source = models.CharField(max_length=10, choices=Source)
     siret = models.CharField(max_length=14, blank=True, help_text="The SIRET that gave the right, for the rule's.")
+    resumes_to = models.CharField(
+        max_length=10,
+        choices=State,
+        blank=True,
+        help_text="What the SIRET rule suspended and may restore; blank when a person decided.",
+    )
     decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now)
@@ -114,6 +120,10 @@ class Membership(models.Model):
                 fields=["user", "organization"],
                 condition=~models.Q(state="ended"),
                 name="membership_one_live_per_organization",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(resumes_to="") | models.Q(state="suspended", source="rule"),
+                name="membership_only_the_rule_resumes",
             ),
         ]
 

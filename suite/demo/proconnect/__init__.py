@@ -1,0 +1,1 @@
+"""The ProConnect of the demonstration: another process, another database, another secret, other cookies."""
