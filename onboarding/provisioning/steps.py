@@ -22,7 +22,8 @@ from onboarding.provisioning.backends.protocols import Mailbox, MailSpec
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 from onboarding.provisioning.models import Deployment, Resource, Step
 from onboarding.provisioning.records import expected_of, records_for
-from suite.catalog.models import Subscription
+from suite.catalog.models import Service
+from suite.catalog.workflow import HeldByAnotherOperatorError, subscribe
 from suite.notices.workflow import queue
 
 Kind = Deployment.ZoneKind
@@ -119,16 +120,11 @@ def storage(step: Step) -> None:
 def service(step: Step) -> None:
     """Open one service to the organization, with its quota."""
     deployment, desired = step.deployment, _desired(step)
-    subscription, _ = Subscription.objects.get_or_create(
-        organization=deployment.organization,
-        service_id=desired["service"],
-        defaults={"operator": deployment.operator, "quota": desired["quota"]},
-    )
-    if subscription.operator_id != deployment.operator_id:
-        raise Refused("other_operator", "Ce service est déjà ouvert à la collectivité par un autre opérateur.")
-    if not subscription.active or (subscription.quota != desired["quota"] and not subscription.unlimited):
-        quota = None if subscription.unlimited else desired["quota"]
-        Subscription.objects.filter(pk=subscription.pk).update(active=True, quota=quota)
+    offered = Service.objects.get(pk=desired["service"])
+    try:
+        subscribe(deployment.organization, offered, deployment.operator, quota=desired["quota"], by=None)
+    except HeldByAnotherOperatorError as error:
+        raise Refused("other_operator", str(error)) from error
     _observe(step, {"quota": desired["quota"]})
 
 
