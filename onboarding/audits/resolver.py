@@ -34,7 +34,7 @@ class Resolver:
     LIFETIME: ClassVar[float] = 8.0  # seconds, for one look-up, retries and aliases included
     ALIASES: ClassVar[int] = 8
 
-    def lookup(self, name: str, kind: str) -> Lookup:
+    def lookup(self, name: str, kind: str) -> Lookup:  # noqa: PLR0911 - one return per thing that may come back
         """Ask, follow aliases, and say what came back."""
         try:
             target = dns.name.from_text(name.rstrip(".") + ".")
@@ -83,9 +83,7 @@ class Resolver:
                 reason = dns.rcode.to_text(response.rcode()).lower()
         return reason
 
-    def exchange(
-        self, query: dns.message.QueryMessage, server: str, port: int, timeout: float
-    ) -> dns.message.Message:
+    def exchange(self, query: dns.message.QueryMessage, server: str, port: int, timeout: float) -> dns.message.Message:
         """Send one question to one server: by UDP, then by TCP when the answer does not fit."""
         response, _ = dns.query.udp_with_fallback(query, server, timeout=timeout, port=port)
         return response
@@ -118,7 +116,7 @@ def gather(domain: str, *, selectors: Iterable[str] = (), by: Lookups | None = N
 
 def _has_port() -> bool:
     value: str = settings.DNS_RESOLVER
-    return value.startswith("[") and "]:" in value or value.count(":") == 1
+    return "]:" in value or value.count(":") == 1
 
 
 def _is_referral(response: dns.message.Message) -> bool:

@@ -84,10 +84,12 @@ def _mx(lookup: Lookup, expected: Expected | None) -> Finding:
         return _fail("2.4", "null_mx", "Le domaine déclare qu’il ne reçoit pas de courriel (MX « . »).", lookup)
     if expected is not None and found != expected.mx:
         if found > expected.mx:
-            return _fail("2.4", "mx_conflicting", "Un autre serveur de messagerie (MX) est déclaré à côté.", lookup)
-        if found & expected.mx:
-            return _fail("2.4", "mx_incomplete", "Il manque un des serveurs de messagerie (MX) attendus.", lookup)
-        return _fail("2.4", "mx_differs", "Les serveurs de messagerie (MX) déclarés sont différents.", lookup)
+            why = ("mx_conflicting", "Un autre serveur de messagerie (MX) est déclaré à côté.")
+        elif found & expected.mx:
+            why = ("mx_incomplete", "Il manque un des serveurs de messagerie (MX) attendus.")
+        else:
+            why = ("mx_differs", "Les serveurs de messagerie (MX) déclarés sont différents.")
+        return _fail("2.4", *why, lookup)
     return _pass("2.4", "Les courriels du domaine ont un serveur où arriver (MX).", lookup)
 
 

@@ -153,5 +153,5 @@ def _end(step: Step, outcome: Outcome | None, now: datetime) -> dict[str, object
 
 def backoff(failures: int) -> timedelta:
     """Return how long to wait after that many failures in a row: doubled each time, bounded, spread by a quarter."""
-    delay = min(BACKOFF * 2 ** (failures - 1), BACKOFF_MAX)
+    delay = min(BACKOFF * (1 << (failures - 1)), BACKOFF_MAX)
     return delay * random.uniform(0.75, 1.25)  # noqa: S311 - to spread calls, not to hide anything

@@ -1,7 +1,6 @@
 """What was approved gets built: a deployment, the things it must bring about, and the steps that do it."""
 
 import uuid
-from collections.abc import Sequence
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
@@ -88,7 +87,7 @@ class Deployment(models.Model):
     @property
     def status(self) -> "Deployment.Status":
         """Derived from the steps: free of any query after `with_steps()`."""
-        steps: Sequence[Step] = self.steps.all()
+        steps = list(self.steps.all())
         unfinished = [step for step in steps if step.status not in Step.FINISHED]
         first = min((step.position for step in unfinished), default=0)
         frontier = [step for step in unfinished if step.position == first]

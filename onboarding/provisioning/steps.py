@@ -145,9 +145,7 @@ def end_to_end(step: Step) -> None:
 def welcome(step: Step) -> None:
     """Tell the commune; once, whatever happens to this worker."""
     deployment = step.deployment
-    made = {
-        each.resource_id for each in deployment.steps.filter(status=Step.Status.DONE, resource__isnull=False)
-    }
+    made = {each.resource_id for each in deployment.steps.filter(status=Step.Status.DONE, resource__isnull=False)}
     resources = [each for each in deployment.resources.order_by("key") if each.pk in made]
     queue(
         "welcome",
@@ -219,6 +217,8 @@ def _desired(step: Step) -> dict[str, Any]:
 
 def _observe(step: Step, seen: dict[str, Any]) -> None:
     """Write what was just seen, unless a later look was written meanwhile."""
+    if step.resource_id is None:
+        return
     now = timezone.now()
     Resource.objects.filter(pk=step.resource_id).filter(
         models.Q(observed_at__isnull=True) | models.Q(observed_at__lte=now)

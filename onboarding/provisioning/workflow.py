@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -101,7 +102,7 @@ def skip(step: Step, *, by: User, reason: str) -> None:
     transaction.on_commit(partial(engine.wake, step.deployment_id), robust=True)
 
 
-def may_operate(user: User, deployment: Deployment) -> bool:
+def may_operate(user: User | AnonymousUser, deployment: Deployment) -> bool:
     """Whether the person may retry or skip: it instructs for the operator that manages, or for the national one."""
     scope = operator_scope(user)
     return scope is not None and scope.instructs and (scope.national or deployment.operator_id in scope.operators)
@@ -171,8 +172,8 @@ def _things(plan: Plan, deployment: Deployment) -> list[tuple[Resource.Kind, str
         quota = {MESSAGES: plan.mail_quota, FICHIERS: plan.storage_quota}.get(
             service_id, offered[service_id].default_quota
         )
-        desired = {"service": service_id, "name": offered[service_id].name, "quota": quota}
-        things.append((kinds.SERVICE, str(service_id), desired))
+        service: dict[str, Any] = {"service": service_id, "name": offered[service_id].name, "quota": quota}
+        things.append((kinds.SERVICE, str(service_id), service))
     return things
 
 

@@ -86,9 +86,7 @@ class LocalDns:
         with opened() as world:
             self._zone(world, zone)
             rows = world.execute("SELECT * FROM rrsets WHERE zone = ? ORDER BY name, type", (zone,)).fetchall()
-        return tuple(
-            Record(row["name"], row["type"], tuple(json.loads(row["contents"])), row["ttl"]) for row in rows
-        )
+        return tuple(Record(row["name"], row["type"], tuple(json.loads(row["contents"])), row["ttl"]) for row in rows)
 
     @staticmethod
     def _zone(world: sqlite3.Connection, zone: str) -> None:

@@ -56,9 +56,7 @@ class LocalMail:
         """Bound the domain."""
         with changing() as world:
             self._domain(world, domain)
-            world.execute(
-                "UPDATE mail_domains SET quota = ? WHERE name = ? AND quota IS NOT ?", (quota, domain, quota)
-            )
+            world.execute("UPDATE mail_domains SET quota = ? WHERE name = ? AND quota IS NOT ?", (quota, domain, quota))
 
     def spec(self, domain: str) -> MailSpec:
         """Return what to publish."""
@@ -79,9 +77,7 @@ class LocalMail:
         domain = mailbox.address.rpartition("@")[2]
         with changing() as world:
             self._domain(world, domain)
-            row = world.execute(
-                "SELECT owner, kind FROM mailboxes WHERE address = ?", (mailbox.address,)
-            ).fetchone()
+            row = world.execute("SELECT owner, kind FROM mailboxes WHERE address = ?", (mailbox.address,)).fetchone()
             if row is None:
                 world.execute(
                     "INSERT INTO mailboxes (address, domain, owner, kind) VALUES (?, ?, ?, ?)",

@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=5300, help="0 takes a free port, and says which.")
 
-    def handle(self, *_args: Any, port: int, **_options: Any) -> None:
+    def handle(self, *_args: Any, port: int, **_options: Any) -> None:  # noqa: ANN401 - Django's signature
         try:
             asyncio.run(serve(port, self._say))
         except OSError as error:

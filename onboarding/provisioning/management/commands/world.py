@@ -14,5 +14,5 @@ class Command(BaseCommand):
     help = "Print the state of the local backends as JSON: what exists, and all that was ever created."
     requires_system_checks = []
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401 - Django's signature
         self.stdout.write(json.dumps(listing(), ensure_ascii=False, indent=2))
