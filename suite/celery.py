@@ -3,11 +3,14 @@
 import os
 
 from celery import Celery
+from django.conf import settings
 
 from suite import embedded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "suite.settings")
-embedded.connect()
+if not settings.configured:
+    # A worker or beat starts here; whoever comes by `SuiteConfig.ready` has read its settings already.
+    embedded.connect()
 
 app = Celery("suite")
 app.config_from_object("django.conf:settings", namespace="CELERY")

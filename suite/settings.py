@@ -135,8 +135,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_TIME_LIMIT = 60
-CELERY_TASK_SOFT_TIME_LIMIT = 50
+CELERY_TASK_TIME_LIMIT = 30
+CELERY_TASK_SOFT_TIME_LIMIT = 25
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
@@ -194,13 +194,15 @@ BACKENDS = {
     "dns": env.str("DNS_BACKEND", "onboarding.provisioning.backends.local.LocalDns"),
     "mail": env.str("MAIL_BACKEND", "onboarding.provisioning.backends.local.LocalMail"),
     "storage": env.str("STORAGE_BACKEND", "onboarding.provisioning.backends.local.LocalStorage"),
+    "resolver": env.str("RESOLVER_BACKEND", "onboarding.audits.resolver.Resolver"),
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.
 LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 COLLECTIVITE_ZONE = env.str("COLLECTIVITE_ZONE", "collectivite.fr")
-PROVISIONING_LEASE_SECONDS = 120
+# How long a killed worker keeps its step; longer than any task may last (a system check says so).
+PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_TIME_LIMIT + 10)
 
 # What a dossier may ask without a reason; beyond twice as much, two people decide.
 INTAKE_STANDARD_MAILBOXES = env.int("INTAKE_STANDARD_MAILBOXES", 20)

@@ -1,7 +1,17 @@
-"""What every test stands on: no network but where a test is about the network. The database: `tests/settings.py`."""
+"""What every test stands on: no network but where a test is about the network, and the catalogue of services.
+
+The database: `tests/settings.py`.
+"""
+
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from pytest_socket import disable_socket, enable_socket
+
+from suite.catalog.models import Service
+
+_DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_sequences"}
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +21,12 @@ def _network(request: pytest.FixtureRequest) -> None:
         enable_socket()
     else:
         disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _catalogue(request: pytest.FixtureRequest) -> None:
+    """Give every test with a database the services of the migration: a transactional test empties their table too."""
+    if request.node.get_closest_marker("django_db") or _DATABASE_FIXTURES & set(request.fixturenames):
+        request.getfixturevalue("_django_db_helper")
+        if not Service.objects.exists():
+            import_module("suite.catalog.migrations.0002_services").load(apps, None)

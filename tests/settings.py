@@ -29,6 +29,8 @@ ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 _place = Path(tempfile.mkdtemp(prefix="suite-tests-"))
 LOCAL_WORLD = _place / "world.sqlite3"
 STATIC_ROOT = str(_place)  # it exists: whitenoise warns of one that does not
+# The DNS of the local world, read without a socket.
+BACKENDS = {**BACKENDS, "resolver": "tests.provisioning.world.WorldResolver"}  # noqa: F405
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {}

@@ -3,3 +3,6 @@ from django.apps import AppConfig
 
 class ProvisioningConfig(AppConfig):
     name = "onboarding.provisioning"
+
+    def ready(self) -> None:
+        from onboarding.provisioning import checks  # noqa: F401, PLC0415 - registers them

@@ -1,11 +1,33 @@
 """What was approved gets built: a deployment, the things it must bring about, and the steps that do it."""
 
 import uuid
+from collections.abc import Sequence
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.utils import timezone
 
+from suite.accounts.models import User
+from suite.accounts.rights import operator_scope, organizations_of
 from suite.directory.models import Operator, Organization
+
+
+class DeploymentQuerySet(models.QuerySet["Deployment"]):
+    """Ways to read the deployments."""
+
+    def visible_to(self, user: User | AnonymousUser) -> "DeploymentQuerySet":
+        """Return what the person may see: its organizations', and those its operator manages."""
+        seen = models.Q(organization__in=organizations_of(user))
+        scope = operator_scope(user)
+        if scope is not None:
+            seen = models.Q() if scope.national else seen | models.Q(operator__in=scope.operators)
+        return self.filter(seen)
+
+    def with_steps(self) -> "DeploymentQuerySet":
+        """Fetch all that `progress.html` shows, in three queries."""
+        return self.select_related("organization", "operator").prefetch_related(
+            models.Prefetch("steps", Step.objects.select_related("resource")), "resources"
+        )
 
 
 class Deployment(models.Model):
@@ -18,6 +40,17 @@ class Deployment(models.Model):
         REGISTERED = "registered", "Nouveau nom, réservé par nous"
         EXTERNAL = "external", "Domaine existant, dont la commune publie les enregistrements"
 
+    class Status(models.TextChoices):
+        """Where the building is, as the commune reads it."""
+
+        QUEUED = "queued", "En file"
+        RUNNING = "running", "Mise en place en cours"
+        WAITING = "waiting", "En attente d’un tiers"
+        BLOCKED = "blocked", "Intervention nécessaire"
+        LIVE = "live", "En service"
+        LIVE_WITH_GAPS = "gaps", "En service, écart constaté"
+        CLOSED = "closed", "Fermée"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="deployments")
     operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="deployments")
@@ -26,6 +59,8 @@ class Deployment(models.Model):
     welcome_email = models.EmailField(help_text="Who is told when it is ready; outside the new domain.")
     created_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DeploymentQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -44,6 +79,38 @@ class Deployment(models.Model):
 
     def __str__(self) -> str:
         return self.domain
+
+    @property
+    def owner(self) -> str:
+        """The mark left on whatever is made outside, so that nobody else's is ever taken for ours."""
+        return f"organization:{self.organization_id}"
+
+    @property
+    def status(self) -> "Deployment.Status":
+        """Derived from the steps: free of any query after `with_steps()`."""
+        steps: Sequence[Step] = self.steps.all()
+        unfinished = [step for step in steps if step.status not in Step.FINISHED]
+        first = min((step.position for step in unfinished), default=0)
+        frontier = [step for step in unfinished if step.position == first]
+        if self.closed_at is not None:
+            status = self.Status.CLOSED
+        elif not unfinished:
+            skipped = any(step.status == Step.Status.SKIPPED for step in steps)
+            status = self.Status.LIVE_WITH_GAPS if skipped else self.Status.LIVE
+        elif any(step.status == Step.Status.BLOCKED for step in unfinished):
+            status = self.Status.BLOCKED
+        elif not any(step.attempt for step in steps):
+            status = self.Status.QUEUED
+        elif any(step.waits_for_somebody for step in frontier):
+            status = self.Status.WAITING
+        else:
+            status = self.Status.RUNNING
+        return status
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will change by itself any more."""
+        return self.status in {self.Status.LIVE, self.Status.LIVE_WITH_GAPS, self.Status.CLOSED}
 
 
 class Resource(models.Model):
@@ -89,8 +156,16 @@ class StepQuerySet(models.QuerySet["Step"]):
             deployment=models.OuterRef("deployment"),
             position__lt=models.OuterRef("position"),
         ).exclude(status__in=Step.FINISHED)
-        return self.filter(status=Step.Status.WAITING, due_at__lte=timezone.now()).exclude(
-            models.Exists(unfinished_before)
+        return self.filter(
+            status=Step.Status.WAITING, due_at__lte=timezone.now(), deployment__closed_at__isnull=True
+        ).exclude(models.Exists(unfinished_before))
+
+    def to_resume(self, user: User | AnonymousUser) -> "StepQuerySet":
+        """Return the blocked steps of the deployments the person sees, the longest blocked first."""
+        return (
+            self.filter(status=Step.Status.BLOCKED, deployment__in=Deployment.objects.visible_to(user))
+            .select_related("resource", "deployment__organization", "deployment__operator")
+            .order_by("due_at", "pk")
         )
 
 
@@ -101,6 +176,20 @@ class Step(models.Model):
     dies the step comes due again. `attempt` only grows and fences out a worker that comes back late; `failures`
     counts separately, because waiting is not failing.
     """
+
+    class Name(models.TextChoices):
+        """What it ensures; the code that does it has the same name in `steps.py`."""
+
+        REGISTRATION = "registration", "Réservation du nom"
+        ZONE = "zone", "Nom de domaine"
+        MAIL_DOMAIN = "mail_domain", "Messagerie du domaine"
+        RECORDS = "records", "Réglages du nom de domaine"
+        VERIFICATION = "verification", "Vérification des réglages"
+        MAILBOX = "mailbox", "Boîte aux lettres"
+        STORAGE = "storage", "Espace de stockage"
+        SERVICE = "service", "Service"
+        END_TO_END = "end_to_end", "Essai de bout en bout"
+        WELCOME = "welcome", "Message de bienvenue"
 
     class Status(models.TextChoices):
         """Where the step is."""
@@ -116,7 +205,7 @@ class Step(models.Model):
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="steps")
     resource = models.ForeignKey(Resource, null=True, blank=True, on_delete=models.PROTECT, related_name="steps")
     position = models.PositiveSmallIntegerField()
-    name = models.CharField(max_length=40)
+    name = models.CharField(max_length=40, choices=Name)
     status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
     due_at = models.DateTimeField(default=timezone.now)
     attempt = models.PositiveIntegerField(default=0)
@@ -145,3 +234,8 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def waits_for_somebody(self) -> bool:
+        """Whether the last answer was « not yet »: a reason is given, and nothing failed."""
+        return self.status == self.Status.WAITING and bool(self.code) and self.failures == 0

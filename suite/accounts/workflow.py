@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -11,6 +12,8 @@ from suite.accounts.refusals import SignInRefused
 from suite.accounts.tokens import Authentication, Person
 from suite.directory.models import Organization
 from suite.journal.workflow import record
+from suite.middleware import current_request_id
+from suite.notices.workflow import queue
 
 State = Membership.State
 # Levels that count a second factor, ProConnect's list less `eidas0-mfa`, below our floor.
@@ -22,27 +25,12 @@ def sign_in(person: Person, authentication: Authentication) -> User:
 
     Raises SignInRefused; a refusal leaves nothing but its line in the journal.
     """
-    with transaction.atomic():
-        # One sign-in of a person at a time, and one first sign-in with an address at a time: two tabs make one account.
-        _lock(f"identity {person.issuer} {person.sub}")
-        _lock(f"email {person.email.lower()}")
-        identity = Identity.objects.select_for_update().filter(issuer=person.issuer, sub=person.sub).first()
-        others = User.objects.filter(email__iexact=person.email)
-        if identity is None:
-            if others.exists():
-                raise SignInRefused("email_clash")
-            return _welcome(person, authentication)
-        user = User.objects.select_for_update().get(pk=identity.user_id)
-        if not user.is_active:
-            raise SignInRefused("inactive")
-        if user.operator_roles.filter(active=True).exists() and not _is_strong(authentication):
-            raise SignInRefused("second_factor")
-        if others.exclude(pk=user.pk).exists():
-            record("account", user.pk, "account.email_clash", by=None)
-        _refresh(identity, user, person)
-        _apply_rules(user, person)
-        _record_sign_in(identity, user, authentication)
-        return user
+    try:
+        return _admit(person, authentication)
+    except SignInRefused as refused:
+        if refused.code == "email_clash":
+            _report_clash(person)
+        raise
 
 
 def record_refusal(issuer: str, sub: str, reason: str) -> None:
@@ -71,6 +59,40 @@ def activate(user: User, organization: Organization, *, by: User) -> Membership:
     if changed:
         record("membership", membership.pk, "membership.activated", by=by, payload=_facts(membership))
     return membership
+
+
+@transaction.atomic
+def _admit(person: Person, authentication: Authentication) -> User:
+    # One sign-in of a person at a time, and one first sign-in with an address at a time: two tabs make one account.
+    _lock(f"identity {person.issuer} {person.sub}")
+    _lock(f"email {person.email.lower()}")
+    identity = Identity.objects.select_for_update().filter(issuer=person.issuer, sub=person.sub).first()
+    others = User.objects.filter(email__iexact=person.email)
+    if identity is None:
+        if others.exists():
+            raise SignInRefused("email_clash")
+        return _welcome(person, authentication)
+    user = User.objects.select_for_update().get(pk=identity.user_id)
+    if not user.is_active:
+        raise SignInRefused("inactive")
+    if user.operator_roles.filter(active=True).exists() and not _is_strong(authentication):
+        raise SignInRefused("second_factor")
+    if user.email.lower() != person.email.lower() and others.exclude(pk=user.pk).exists():
+        record("account", user.pk, "account.email_clash", by=None)
+    _refresh(identity, user, person)
+    _apply_rules(user, person)
+    _record_sign_in(identity, user, authentication)
+    return user
+
+
+def _report_clash(person: Person) -> None:
+    """Tell the team that two identities claim one address: only a person may bring them together."""
+    queue(
+        "email_clash",
+        to=settings.CONTACT_EMAIL,
+        context={"person": person, "reference": current_request_id(), "site_name": settings.SITE_NAME},
+        key=f"clash:{uuid.uuid5(uuid.NAMESPACE_URL, f'{person.issuer}#{person.sub}')}",
+    )
 
 
 def _welcome(person: Person, authentication: Authentication) -> User:

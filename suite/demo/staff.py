@@ -1,11 +1,15 @@
 """The operators of the demonstration and their staff, made if missing."""
 
+import re
+
 from django.conf import settings
 from django.db import transaction
 
 from suite.accounts.models import Identity, OperatorRole, User
 from suite.demo import people
 from suite.directory.models import Operator
+
+LOOPBACK_ISSUER = r"http://(127\.0\.0\.1|localhost):[0-9]+/api/v2"
 
 
 @transaction.atomic
@@ -14,6 +18,7 @@ def ensure_staff() -> None:
 
     Their first sign-in finds them: an account is (issuer, sub), and the provider of the demonstration keeps its subs.
     """
+    _follow_the_provider()
     operators = {people.ANCT_NAME: _ensure_anct(), people.OPSN_NAME: _ensure_opsn()}
     for one in people.PEOPLE:
         if one.operator:
@@ -22,6 +27,18 @@ def ensure_staff() -> None:
                 operator=operators[one.operator],
                 defaults={"role": one.operator_role, "active": True},
             )
+
+
+def _follow_the_provider() -> None:
+    """Keep everybody's account when the demonstration moves to another port, and so to another issuer.
+
+    Elsewhere an issuer that changes makes every identity unknown, on purpose.
+    """
+    here = Identity.objects.filter(issuer=settings.OIDC_OP_ISSUER)
+    if not re.fullmatch(LOOPBACK_ISSUER, settings.OIDC_OP_ISSUER):
+        return
+    elsewhere = Identity.objects.filter(issuer__regex=f"^{LOOPBACK_ISSUER}$").exclude(sub__in=here.values("sub"))
+    elsewhere.update(issuer=settings.OIDC_OP_ISSUER)
 
 
 def _ensure_anct() -> Operator:

@@ -29,7 +29,7 @@ class Notice(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     # Cause + kind + recipient: a retry never doubles, a second cause always notifies.
-    dedupe_key = models.CharField(max_length=300, unique=True)
+    dedupe_key = models.CharField(max_length=500, unique=True)
     event = models.ForeignKey(Event, null=True, on_delete=models.PROTECT, related_name="notices")
     kind = models.CharField(max_length=60)
     recipient = models.EmailField()

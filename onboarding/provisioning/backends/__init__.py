@@ -1,0 +1,42 @@
+"""The outside world. Which one is a setting; what it must do is in `protocols.py`."""
+
+from functools import cache
+from typing import cast
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from onboarding.audits.resolver import Lookups
+from onboarding.provisioning.backends.protocols import Dns, Mail, Registrar, Storage
+
+PROTOCOLS: dict[str, type] = {"registrar": Registrar, "dns": Dns, "mail": Mail, "storage": Storage, "resolver": Lookups}
+
+
+@cache
+def _built(path: str) -> object:
+    return import_string(path)()
+
+
+def registrar() -> Registrar:
+    """Return the registrar that the settings name."""
+    return cast("Registrar", _built(settings.BACKENDS["registrar"]))
+
+
+def dns() -> Dns:
+    """Return the DNS that the settings name."""
+    return cast("Dns", _built(settings.BACKENDS["dns"]))
+
+
+def mail() -> Mail:
+    """Return the mail provider that the settings name."""
+    return cast("Mail", _built(settings.BACKENDS["mail"]))
+
+
+def storage() -> Storage:
+    """Return the storage that the settings name."""
+    return cast("Storage", _built(settings.BACKENDS["storage"]))
+
+
+def resolver() -> Lookups:
+    """Return what reads the DNS from outside."""
+    return cast("Lookups", _built(settings.BACKENDS["resolver"]))

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-LOCAL = Path(os.environ.get("PROCONNECT_DIR", Path(__file__).resolve().parents[3] / ".local" / "proconnect"))
+from suite import embedded
+
+LOCAL = Path(os.environ.get("PROCONNECT_DIR", embedded.LOCAL / "proconnect"))
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 

@@ -1,0 +1,64 @@
+"""What was seen of a domain: each look-up has three outcomes, and « unknown » is never « none »."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["answer", "none", "unknown"]
+
+# Under these, each name belongs to somebody else: policies are not inherited through them.
+SHARED_SUFFIXES = frozenset({"collectivite.fr", "gouv.fr", "asso.fr", "com.fr", "nom.fr", "prd.fr", "tm.fr"})
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One question to the DNS and what came back.
+
+    `values` as in a zone file, but a TXT value is its text, neither quoted nor cut. `detail` says why there is no
+    answer: nxdomain, nodata; timeout, refused, servfail, malformed, network, loop.
+    """
+
+    name: str
+    type: str
+    outcome: Outcome
+    values: tuple[str, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the DNS says about the mail of a domain. `dkim` goes from selector to look-up."""
+
+    domain: str
+    mx: Lookup
+    txt: Lookup
+    dmarc: Lookup
+    dmarc_inherited: Lookup | None = None
+    dkim: dict[str, Lookup] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the shape stored in `Audit.facts`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Facts":
+        """Return the facts of an `Audit`, so that a new rule replays on them."""
+        inherited = stored["dmarc_inherited"]
+        return cls(
+            domain=stored["domain"],
+            mx=_lookup(stored["mx"]),
+            txt=_lookup(stored["txt"]),
+            dmarc=_lookup(stored["dmarc"]),
+            dmarc_inherited=_lookup(inherited) if inherited else None,
+            dkim={selector: _lookup(each) for selector, each in stored["dkim"].items()},
+        )
+
+
+def _lookup(stored: dict[str, Any]) -> Lookup:
+    return Lookup(**{**stored, "values": tuple(stored["values"])})
+
+
+def organizational_domain(domain: str) -> str:
+    """Return the domain one registers: `mairie.exemple.fr` gives `exemple.fr`, `exemple.collectivite.fr` itself."""
+    labels = domain.lower().rstrip(".").split(".")
+    depth = 3 if ".".join(labels[-2:]) in SHARED_SUFFIXES else 2
+    return ".".join(labels[-depth:])

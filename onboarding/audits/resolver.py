@@ -1,0 +1,135 @@
+"""Reads the DNS from outside. An error is `unknown`: never an answer, never an absence."""
+
+import time
+from collections.abc import Iterable
+from typing import ClassVar, Protocol, runtime_checkable
+
+import dns.exception
+import dns.flags
+import dns.inet
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+from django.conf import settings
+
+from onboarding.audits.facts import Facts, Lookup, organizational_domain
+
+
+@runtime_checkable
+class Lookups(Protocol):
+    """Whoever answers questions about the DNS."""
+
+    def lookup(self, name: str, kind: str) -> Lookup:
+        """Ask for one type of record of one name."""
+
+
+class Resolver:
+    """Asks the server of the setting DNS_RESOLVER, or the machine's own; each server twice before giving up."""
+
+    ATTEMPTS: ClassVar[int] = 2
+    TIMEOUT: ClassVar[float] = 2.0  # seconds, for one question to one server
+    LIFETIME: ClassVar[float] = 8.0  # seconds, for one look-up, retries and aliases included
+    ALIASES: ClassVar[int] = 8
+
+    def lookup(self, name: str, kind: str) -> Lookup:
+        """Ask, follow aliases, and say what came back."""
+        try:
+            target = dns.name.from_text(name.rstrip(".") + ".")
+        except (dns.exception.DNSException, UnicodeError):
+            return Lookup(name, kind, "unknown", detail="malformed")
+        wanted = dns.rdatatype.from_text(kind)
+        deadline = time.monotonic() + self.LIFETIME
+        for _ in range(self.ALIASES):
+            response = self._ask(dns.message.make_query(target, wanted, use_edns=0, payload=1232), deadline)
+            if isinstance(response, str):
+                return Lookup(name, kind, "unknown", detail=response)
+            here = [rrset for rrset in response.answer if rrset.name == target]
+            found = [rdata for rrset in here if rrset.rdtype == wanted for rdata in rrset]
+            if found:
+                return Lookup(name, kind, "answer", tuple(sorted(_text(rdata) for rdata in found)))
+            alias = [rdata.target for rrset in here if rrset.rdtype == dns.rdatatype.CNAME for rdata in rrset]
+            if alias:
+                target = alias[0]
+            elif response.rcode() == dns.rcode.NXDOMAIN:
+                return Lookup(name, kind, "none", detail="nxdomain")
+            elif response.answer or _is_referral(response):
+                return Lookup(name, kind, "unknown", detail="malformed")
+            else:
+                return Lookup(name, kind, "none", detail="nodata")
+        return Lookup(name, kind, "unknown", detail="loop")
+
+    def _ask(self, query: dns.message.QueryMessage, deadline: float) -> dns.message.Message | str:
+        """Return a response that says something, or why there is none."""
+        reason = "network"
+        servers = self.servers()
+        for server, port in servers * self.ATTEMPTS:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                response = self.exchange(query, server, port, min(self.TIMEOUT, left))
+            except dns.exception.Timeout:
+                reason = "timeout"
+            except (dns.exception.DNSException, ValueError):
+                reason = "malformed"
+            except (OSError, EOFError):
+                reason = "network"
+            else:
+                if response.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+                    return response
+                reason = dns.rcode.to_text(response.rcode()).lower()
+        return reason
+
+    def exchange(
+        self, query: dns.message.QueryMessage, server: str, port: int, timeout: float
+    ) -> dns.message.Message:
+        """Send one question to one server: by UDP, then by TCP when the answer does not fit."""
+        response, _ = dns.query.udp_with_fallback(query, server, timeout=timeout, port=port)
+        return response
+
+    def servers(self) -> list[tuple[str, int]]:
+        """Return whom to ask, in order, as (address, port)."""
+        if settings.DNS_RESOLVER:
+            host, _, port = settings.DNS_RESOLVER.rpartition(":") if _has_port() else (settings.DNS_RESOLVER, "", "53")
+            return [(host.strip("[]"), int(port))]
+        try:
+            machine = dns.resolver.get_default_resolver()
+        except dns.exception.DNSException:
+            return []
+        return [(server, 53) for server in machine.nameservers if isinstance(server, str)]
+
+
+def gather(domain: str, *, selectors: Iterable[str] = (), by: Lookups | None = None) -> Facts:
+    """Look up what `rules.inspect` judges. `selectors` are the DKIM selectors known: none is ever guessed."""
+    lookups = by or Resolver()
+    above = organizational_domain(domain)
+    return Facts(
+        domain=domain,
+        mx=lookups.lookup(domain, "MX"),
+        txt=lookups.lookup(domain, "TXT"),
+        dmarc=lookups.lookup(f"_dmarc.{domain}", "TXT"),
+        dmarc_inherited=lookups.lookup(f"_dmarc.{above}", "TXT") if above != domain else None,
+        dkim={selector: lookups.lookup(f"{selector}._domainkey.{domain}", "TXT") for selector in selectors},
+    )
+
+
+def _has_port() -> bool:
+    value: str = settings.DNS_RESOLVER
+    return value.startswith("[") and "]:" in value or value.count(":") == 1
+
+
+def _is_referral(response: dns.message.Message) -> bool:
+    """Tell « ask somebody else » from « there is no such record »."""
+    types = {rrset.rdtype for rrset in response.authority}
+    return dns.rdatatype.NS in types and dns.rdatatype.SOA not in types and not response.flags & dns.flags.AA
+
+
+def _text(rdata: object) -> str:
+    """Return a record as in a zone file; a TXT as its text (RFC 7208, 3.3: strings are joined without space)."""
+    strings = getattr(rdata, "strings", None)
+    if strings is not None:
+        return b"".join(strings).decode("utf-8", "backslashreplace")
+    return str(rdata).lower()

@@ -1,0 +1,28 @@
+"""The three ways not to succeed. Each has a stable `code`, and a `note` in French for the people who follow it."""
+
+from datetime import timedelta
+
+
+class Outcome(Exception):  # noqa: N818 - waiting is not an error
+    """Why a step did not end. Only its three kinds are raised."""
+
+    def __init__(self, code: str, note: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.note = note
+
+
+class NotYet(Outcome):
+    """Nothing is wrong: somebody else has to act, or time to pass. Asked again `after` that long."""
+
+    def __init__(self, code: str, note: str, *, after: timedelta) -> None:
+        super().__init__(code, note)
+        self.after = after
+
+
+class Unavailable(Outcome):
+    """The other side did not answer, or not clearly: the same call later, with back-off."""
+
+
+class Refused(Outcome):
+    """The other side said no, and will say it again: a person must act."""

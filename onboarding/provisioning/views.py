@@ -1,0 +1,95 @@
+"""The pages where one watches a suite come up, and where an operator helps it."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from onboarding.provisioning import workflow
+from onboarding.provisioning.forms import SkipForm
+from onboarding.provisioning.models import Deployment, Step
+from onboarding.provisioning.progress import fingerprint
+from suite.accounts.rights import operator_scope
+
+PAGE_SIZE = 50
+
+
+@require_safe
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show each piece coming up, and to its operator what is blocked."""
+    deployment = get_object_or_404(Deployment.objects.visible_to(request.user).with_steps(), pk=pk)
+    return _page(request, deployment, may_operate=workflow.may_operate(request.user, deployment))
+
+
+@require_safe
+def progress(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Return the part of the page that moves; 204 when it is what the reader already sees (`vu`)."""
+    deployment = get_object_or_404(Deployment.objects.visible_to(request.user).with_steps(), pk=pk)
+    if request.GET.get("vu") == fingerprint(deployment):
+        return HttpResponse(status=204)
+    return render(request, "provisioning/progress.html", {"deployment": deployment})
+
+
+@require_safe
+def blocked(request: HttpRequest) -> HttpResponse:
+    """List what waits for an operator, the longest first."""
+    if operator_scope(request.user) is None:
+        raise PermissionDenied("Cette page est réservée aux opérateurs.")
+    page = Paginator(Step.objects.to_resume(request.user), PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "provisioning/blocked.html", {"page": page})
+
+
+@require_POST
+def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Run a blocked step again."""
+    step = _step(request, pk)
+    try:
+        workflow.retry(step, by=request.user)
+    except workflow.WrongState as refusal:
+        return _conflict(request, step, str(refusal))
+    messages.success(request, "L’étape est relancée.")
+    return redirect("provisioning:detail", pk=step.deployment_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def skip(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Ask why, then go on without a blocked step."""
+    step = _step(request, pk)
+    if not workflow.may_operate(request.user, step.deployment):
+        raise PermissionDenied("Seul un instructeur de l’opérateur peut passer une étape.")
+    form = SkipForm(request.POST or None)
+    if request.method == "POST":
+        form = SkipForm(request.POST)
+        if form.is_valid():
+            try:
+                workflow.skip(step, by=request.user, reason=form.cleaned_data["reason"])
+            except workflow.WrongState as refusal:
+                return _conflict(request, step, str(refusal))
+            messages.success(request, "L’étape est passée ; la mise en service continue.")
+            return redirect("provisioning:detail", pk=step.deployment_id)
+    status = 422 if form.is_bound else 200
+    return render(request, "provisioning/skip.html", {"step": step, "form": form}, status=status)
+
+
+def _step(request: HttpRequest, pk: UUID) -> Step:
+    visible = Deployment.objects.visible_to(request.user)
+    steps = Step.objects.select_related("deployment__organization", "deployment__operator", "resource")
+    return get_object_or_404(steps.filter(deployment__in=visible), pk=pk)
+
+
+def _page(
+    request: HttpRequest, deployment: Deployment, *, may_operate: bool, refusal: str = "", status: int = 200
+) -> HttpResponse:
+    stuck = [step for step in deployment.steps.all() if step.status == Step.Status.BLOCKED] if may_operate else []
+    context = {"deployment": deployment, "may_operate": may_operate, "stuck": stuck, "refusal": refusal}
+    return render(request, "provisioning/detail.html", context, status=status)
+
+
+def _conflict(request: HttpRequest, step: Step, refusal: str) -> HttpResponse:
+    """Show the deployment as it now is, with why nothing was done."""
+    deployment = Deployment.objects.with_steps().get(pk=step.deployment_id)
+    return _page(request, deployment, may_operate=True, refusal=refusal, status=409)

@@ -1,0 +1,121 @@
+"""The only place that sends. A notice leaves once; when the outside world refuses or is away, the ledger says why."""
+
+import logging
+import random
+import smtplib
+from datetime import timedelta
+from email.utils import parseaddr
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMultiAlternatives
+from django.core.validators import validate_email
+from django.utils import timezone
+
+from suite.notices.models import Notice
+
+logger = logging.getLogger(__name__)
+
+# How long a worker may hold a notice: longer than Celery's hard time limit, after which the worker is dead.
+LEASE = timedelta(seconds=2 * settings.CELERY_TASK_TIME_LIMIT)
+# The wait doubles from the first to the longest: a hundred attempts last four days, a long week-end with its Monday.
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(hours=1)
+MAX_ATTEMPTS = 100
+
+PERMANENT = 500  # SMTP replies from 500 on are refusals; from 400 on, invitations to come back.
+
+
+def deliver(pk: UUID) -> None:
+    """Send one notice if it is due and nobody else is sending it; never raises for what the outside world does."""
+    notice = _claim(pk)
+    if notice is None:
+        return
+    try:
+        _send(notice)
+    except smtplib.SMTPAuthenticationError as error:
+        # Our own password is wrong, not the address: worth waiting for its repair.
+        _postpone(notice, f"Notre compte est refusé par le serveur d’envoi ({error.smtp_code}).")
+    except smtplib.SMTPSenderRefused as error:
+        _postpone(notice, f"Notre adresse d’expéditeur est refusée par le serveur d’envoi ({error.smtp_code}).")
+    except smtplib.SMTPRecipientsRefused as error:
+        code = min((code for code, _ in error.recipients.values()), default=0)
+        _refused(notice, code, "Adresse refusée par le serveur d’envoi")
+    except smtplib.SMTPDataError as error:
+        _refused(notice, error.smtp_code, "Message refusé par le serveur d’envoi")
+    except (ValidationError, ValueError, smtplib.SMTPNotSupportedError):
+        # Not an address, or one that no server between us and its owner can carry.
+        _fail(notice, "Adresse impossible à utiliser.")
+    except OSError as error:
+        # smtplib's other exceptions are OSErrors: no connection, a connection cut, a server that closes.
+        _postpone(notice, f"Serveur d’envoi injoignable ({type(error).__name__}).")
+    else:
+        _settle(notice, state=Notice.State.SENT, sent_at=timezone.now(), error="")
+        logger.info("notice %s sent", notice.pk)
+
+
+def _claim(pk: UUID) -> Notice | None:
+    """Take the notice for the time of a lease, in one statement; None when it is not due or another took it."""
+    notice = Notice.objects.due().filter(pk=pk).first()
+    if notice is None:
+        return None
+    if notice.attempts >= MAX_ATTEMPTS:
+        # Its workers died in the middle each time, or nothing answered for days.
+        _fail(notice, notice.error or "Nombre d’essais épuisé.")
+        return None
+    taken = (
+        Notice.objects.due()
+        .filter(pk=pk, attempts=notice.attempts)
+        .update(attempts=notice.attempts + 1, next_at=timezone.now() + LEASE)
+    )
+    notice.attempts += 1
+    return notice if taken else None
+
+
+def _send(notice: Notice) -> None:
+    validate_email(notice.recipient)
+    sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    message = EmailMultiAlternatives(
+        subject=notice.subject,
+        body=notice.body_text,
+        to=[notice.recipient],
+        headers={
+            # The same at each attempt: if we die between the server's answer and our own note, the second copy of
+            # the message is known as such by whoever receives it.
+            "Message-ID": f"<{notice.pk}@{sender.partition('@')[2]}>",
+            # No out-of-office answers, please (RFC 3834).
+            "Auto-Submitted": "auto-generated",
+        },
+    )
+    if notice.body_html:
+        message.attach_alternative(notice.body_html, "text/html")
+    message.send()
+
+
+def _refused(notice: Notice, code: int, cause: str) -> None:
+    """Give up on a permanent refusal, come back after another. The server's own words may quote the address."""
+    if code >= PERMANENT:
+        _fail(notice, f"{cause} ({code}).")
+    else:
+        _postpone(notice, f"{cause}, pour le moment ({code}).")
+
+
+def _postpone(notice: Notice, cause: str) -> None:
+    if notice.attempts >= MAX_ATTEMPTS:
+        _fail(notice, cause)
+        return
+    wait = min(FIRST_WAIT * 2 ** min(notice.attempts - 1, 10), LONGEST_WAIT)
+    jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads the attempts, keeps no secret
+    _settle(notice, next_at=timezone.now() + wait * jitter, error=cause)
+    logger.warning("notice %s postponed: %s", notice.pk, cause)
+
+
+def _fail(notice: Notice, cause: str) -> None:
+    _settle(notice, state=Notice.State.FAILED, error=cause)
+    logger.error("notice %s failed: %s", notice.pk, cause)
+
+
+def _settle(notice: Notice, **facts: object) -> None:
+    """Write the outcome, unless the lease ran out and another worker took over since."""
+    Notice.objects.filter(pk=notice.pk, state=Notice.State.QUEUED, attempts=notice.attempts).update(**facts)
