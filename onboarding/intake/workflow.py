@@ -17,8 +17,9 @@ from onboarding.intake import checks, contents, notifications, reasons, rules
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, Remark, RequestedService, Revision
 from onboarding.intake.rules import Capacity
+from onboarding.provisioning import workflow as provisioning
 from onboarding.provisioning.models import Deployment
-from onboarding.provisioning.workflow import MailboxPlan, Plan, start
+from onboarding.provisioning.workflow import MailboxPlan, Plan
 from suite.accounts.models import User
 from suite.accounts.rights import operator_scope
 from suite.accounts.workflow import activate
@@ -433,17 +434,9 @@ def _build(dossier: Dossier, rank: int, *, by: User) -> Deployment:
         service_ids=tuple(dossier.requested_services.values_list("service_id", flat=True)),
     )
     try:
-        with transaction.atomic():
-            return start(plan, by=by)
-    except IntegrityError as error:
-        match _constraint(error):
-            case "deployment_one_live_per_domain":
-                said = f"« {domain} » vient d’être attribué à une autre collectivité : proposez un autre nom."
-            case "deployment_one_live_per_organization":
-                said = "Cette collectivité a déjà une mise en service en cours ou terminée."
-            case _:
-                raise
-        raise GuardFailed([Problem("name_taken", 0, said)]) from None
+        return provisioning.start(plan, by=by)
+    except provisioning.PlanRefused as refusal:
+        raise GuardFailed([Problem("plan", 0, str(refusal))]) from refusal
 
 
 def _unrouted(dossier: Dossier) -> Any:  # noqa: ANN401 - it never returns
@@ -454,7 +447,11 @@ def _unrouted(dossier: Dossier) -> Any:  # noqa: ANN401 - it never returns
 
 
 def _authorise(move: Move, dossier: Dossier, by: User) -> None:
-    if move.who & rules.capacities(dossier, by):
+    who = move.who
+    if dossier.status not in move.sources and who & _DECIDERS:
+        # Who reads the dossier learns that it moved on, rather than that it has no right.
+        who = who | {Capacity.OPERATOR}
+    if who & rules.capacities(dossier, by):
         return
     if rules.is_insider(dossier, by) and move.who & rules.staff_capacities(dossier, by):
         raise NotAllowed("Vous êtes rattaché à cette collectivité : un collègue doit instruire sa demande.")
