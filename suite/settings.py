@@ -223,9 +223,9 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "La Suite territoriale <ne-pa
 # --- Static files -----------------------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATIC_ROOT = env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
+STATIC_ROOT = env.str("STATIC_ROOT", None)
 # Straight from the packages in a checkout; collected, hashed and compressed where STATIC_ROOT is named.
-WHITENOISE_USE_FINDERS = "STATIC_ROOT" not in env.ENVIRON
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 if not WHITENOISE_USE_FINDERS:
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -1,7 +1,8 @@
-"""`demo --check`: the main job, end to end, walked as an agent and as an operator would, over HTTP and real redirects."""
+"""`demo --check`: the main job walked end to end, as an agent and an operator would, over HTTP and real redirects."""
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -186,7 +187,7 @@ def _wait_until_built(agent: Browser, dossier: str) -> str:
     deadline = time.monotonic() + BUILT_WITHIN
     while time.monotonic() < deadline:
         agent.open(page)
-        if agent.data("deployment-status") == ["in_service"]:
+        if agent.data("deployment-status") == ["live"]:
             return agent.data("deployment-domain")[0]
         time.sleep(0.3)
     raise Lost(f"Not built within {BUILT_WITHIN:.0f} seconds: {agent.data('deployment-status')}. {agent.excerpt()}")
@@ -194,7 +195,15 @@ def _wait_until_built(agent: Browser, dossier: str) -> str:
 
 def _count(domain: str) -> None:
     """Look at the local world from outside: one of each, nothing twice."""
-    found = world.listing(domain)
-    counts = {kind: len(found[kind]) for kind in ("zones", "mail_domains", "mailboxes", "spaces")}
-    if counts != {"zones": 1, "mail_domains": 1, "mailboxes": 2, "spaces": 1}:
+    found = world.listing()
+    counts = {
+        "zones": sum(zone["name"] == domain for zone in found["zones"]),
+        "mail_domains": sum(one["name"] == domain for one in found["mail_domains"]),
+        "mailboxes": sum(mailbox["domain"] == domain for mailbox in found["mailboxes"]),
+    }
+    if counts != {"zones": 1, "mail_domains": 1, "mailboxes": 2}:
         raise Lost(f"The outside world holds {counts} for {domain}.")
+    created = Counter((one["what"], one["key"]) for one in found["created"])
+    twice = [f"{what} {key}" for (what, key), times in created.items() if times > 1]
+    if twice:
+        raise Lost(f"Created twice: {', '.join(twice)}.")

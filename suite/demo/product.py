@@ -8,12 +8,13 @@ from pathlib import Path
 from django.conf import settings
 
 from suite.demo import figures, people, staff
-from suite.demo.supervisor import Child, answers, says
+from suite.demo.supervisor import Child, answers, says, serves
 from suite.embedded import LOCAL, ROOT
 from suite.prepare import prepare as prepare_database
 
 LOCK = LOCAL / "demo.lock"
 LOGS = LOCAL / "logs"
+DISCOVERY = "/api/v2/.well-known/openid-configuration"
 CELERY = [sys.executable, "-m", "celery", "--app", "suite", "--quiet"]
 
 
@@ -29,6 +30,7 @@ def environment() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "suite.settings",
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{web}",
+        "PROCONNECT_DEMO": "1",
         "DNS_RESOLVER": f"127.0.0.1:{dns}",
         **os.environ,
         "PORT": str(web),
@@ -44,9 +46,9 @@ def children() -> list[Child]:
         return Child(name, command, ready, LOGS / f"{name}.log", environment())
 
     return [
-        child("proconnect", _gunicorn("suite.demo.proconnect.wsgi", proconnect, workers=1), answers(proconnect)),
+        child("proconnect", _gunicorn("suite.demo.proconnect.wsgi", proconnect, workers=1), serves(proconnect, DISCOVERY)),
         child("dns", [sys.executable, "manage.py", "local_dns", "--port", str(dns)], answers(dns)),
-        child("web", _gunicorn("suite.wsgi", web, workers=2), answers(web)),
+        child("web", _gunicorn("suite.wsgi", web, workers=2), serves(web, "/healthz")),
         child("worker", [*CELERY, "worker", *WORKER], says(LOGS / "worker.log", "ready.")),
         child("beat", [*CELERY, "beat", "--loglevel", "INFO", "--pidfile="], says(LOGS / "beat.log", "Starting")),
     ]
@@ -66,12 +68,12 @@ def _gunicorn(module: str, port: int, *, workers: int) -> list[str]:
     return [*gunicorn, "--graceful-timeout", "3", "--no-control-socket"]
 
 
-def prepare(say: Callable[[str], None]) -> None:
+def prepare() -> None:
     """Bring the database up to date and put the demonstration's people and figures in it; quick when nothing is new."""
     for folder in (LOGS, LOCAL / "broker", LOCAL / "broker-control", Path(settings.EMAIL_FILE_PATH)):
         folder.mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT)
-    prepare_database(say=say)
+    prepare_database()
     staff.ensure_staff()
     figures.ensure_pilot()
 

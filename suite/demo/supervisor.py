@@ -6,6 +6,7 @@ the children in order. A child that dies is started again: the database remember
 
 import ctypes
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Never
 
@@ -132,6 +134,22 @@ def answers(port: int) -> Callable[[], bool]:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.settimeout(0.5)
             return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    return check
+
+
+def serves(port: int, path: str) -> Callable[[], bool]:
+    """Return a check that a page of a loopback port is served: a port may listen before anything answers."""
+
+    def check() -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
 
     return check
 

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         product.LOCK.parent.mkdir(parents=True, exist_ok=True)
         with supervisor.claim(product.LOCK, settings.PORT):
             supervisor.require_free(*product.ports())
-            product.prepare(say=self._say)
+            product.prepare()
             supervisor.run(product.children(), on_ready=self._ready, say=self._say)
 
     def _ready(self) -> None:
