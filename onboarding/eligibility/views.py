@@ -30,7 +30,7 @@ def home(request: HttpRequest) -> HttpResponse:
     limit = ALL if "tous" in request.GET else SHOWN
     remark, hits = "", list[Hit]()
     if len(query) > LONGEST:
-        remark = f"Votre recherche dépasse {LONGEST} caractères : tapez seulement le nom ou le code de la collectivité."
+        remark = f"Votre recherche dépasse {LONGEST} caractères : tapez seulement le nom ou le code de la collectivité."
     elif query:
         hits = search(query, limit + 1)
         if not hits and len("".join(words(query))) < SHORTEST:
