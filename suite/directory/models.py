@@ -102,8 +102,7 @@ class Name(models.Model):
         ]
         indexes = [
             models.Index(OpClass("folded", name="varchar_pattern_ops"), name="name_folded_prefix"),
-            # No pending list: the table is written once a year and read at every key stroke.
-            GinIndex(OpClass("folded", name="gin_trgm_ops"), name="name_folded_trigram", fastupdate=False),
+            GinIndex(OpClass("folded", name="gin_trgm_ops"), name="name_folded_trigram"),
             models.Index(fields=["code"], name="name_code"),
         ]
 
