@@ -30,7 +30,7 @@ def home(request: HttpRequest) -> HttpResponse:
     limit = ALL if "tous" in request.GET else SHOWN
     remark, hits = "", list[Hit]()
     if len(query) > LONGEST:
-        remark = f"Votre recherche dépasse {LONGEST} caractères : tapez seulement le nom ou le code de la collectivité."
+        remark = f"Votre recherche dépasse {LONGEST} caractères : tapez seulement le nom ou le code de la collectivité."
     elif query:
         hits = search(query, limit + 1)
         if not hits and len("".join(words(query))) < SHORTEST:
@@ -84,12 +84,17 @@ def _page(match: Match, siret: str) -> dict[str, object]:
             .order_by("service__position", "service_id")
         ],
         "past_names": organization.names.exclude(kind=Name.Kind.CURRENT).exclude(name="").order_by("name"),
-        "members": organization.members.order_by("name").values_list("code", "name", named=True)
-        if organization.kind == Organization.Kind.EPCI
-        else [],
+        "members": _members(organization),
         "request_url": f"{REQUEST_PATH}?{urlencode({'commune': organization.code})}",
         "guide_url": settings.SELF_HOSTING_GUIDE_URL,
     }
+
+
+def _members(organization: Organization) -> list[tuple[str, str]]:
+    """Return the code and the name of an EPCI's communes, in a reader's alphabetical order."""
+    if organization.kind != Organization.Kind.EPCI:
+        return []
+    return sorted(organization.members.values_list("code", "name"), key=lambda member: words(member[1]))
 
 
 def _note(siret: str, organization: Organization) -> str:

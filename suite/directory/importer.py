@@ -180,6 +180,8 @@ def load(territory: Territory, mergers: tuple[Merger, ...], digest: str) -> Chan
             departments=departments,
         )
         if changes.any:
+            # What was just written sits in the index's waiting list, where the planner finds it too dear to read.
+            cursor.execute("SELECT gin_clean_pending_list('name_folded_trigram')")
             cursor.execute("ANALYZE directory_organization; ANALYZE directory_name")
     ImportRun.objects.create(
         source=territory.source, vintage=territory.vintage.label, digest=digest, changes=changes._asdict()

@@ -39,7 +39,7 @@ class Match:
 
 
 def compact(text: str) -> str:
-    """Return a code without the blanks people put in it (« 217 500 016 »), in upper case."""
+    """Return a code without the blanks people put in it (« 217 500 016 »), in upper case."""
     return "".join(text.split()).upper()
 
 

@@ -15,6 +15,7 @@ from suite.directory.snapshot import (
     SnapshotError,
     Territory,
     check,
+    check_size,
 )
 
 _PAST = {"commune-deleguee": "deleguee", "commune-associee": "associee", "arrondissement-municipal": "arrondissement"}
@@ -35,6 +36,7 @@ def read(folder: Path) -> Territory:
     ]
     rows = _rows(data, "communes.json")
     current = [row for row in rows if row.get("type") == "commune-actuelle"]
+    check_size("communes.json", "communes", len(current))
     siren_of = {_text("communes.json", row, "code"): row.get("siren") for row in current}
     epci, membership = _epci(_rows(data, "epci.json"), siren_of)
     communes = [_commune(row, membership) for row in current]

@@ -22,7 +22,6 @@ from suite.directory.models import Name, Organization
 LONGEST = 100
 SHORTEST = 2
 _MOST_WORDS = 8
-_ALIKE = 0.35
 
 
 class Tier(IntEnum):
@@ -94,15 +93,17 @@ def _by_code_and_postcode(code: str, limit: int) -> list[Hit]:
 
 
 def _by_postcode(where: Q, limit: int) -> list[Hit]:
-    found = list(
+    order = (F("population").desc(nulls_last=True), "code")
+    # Chosen first, completed after: the joins would be paid for every row of the directory.
+    chosen = (
         Organization.objects.current()
         .annotate(listed=Cast("postcodes", TextField()))  # « {21000,21100} »: the start of a code follows { or ,
         .filter(where)
-        .order_by(F("population").desc(nulls_last=True), "code")
-        .values_list("pk", flat=True)[:limit]
+        .order_by(*order)
+        .values("pk")[:limit]
     )
-    organizations = Organization.objects.select_related("department", "epci", "successor").in_bulk(found)
-    return [Hit(Match(organizations[pk]), Tier.POSTCODE) for pk in found]
+    found = Organization.objects.filter(pk__in=chosen).select_related("department", "epci", "successor")
+    return [Hit(Match(organization), Tier.POSTCODE) for organization in found.order_by(*order)]
 
 
 # --- Names ------------------------------------------------------------------------------------------------------------
@@ -169,7 +170,7 @@ def _run(  # noqa: PLR0913 - the parts of one statement
     # `alike` comes after `where`, and so does its value.
     after = 1 if alike else 0
     before, late = values[: len(values) - after], values[len(values) - after :]
-    given = [*before, *([nature] if nature else []), *late, room]
+    given: list[str | int] = [*before, *([nature] if nature else []), *late, room]
     with connection.cursor() as cursor:
         cursor.execute(_RANKED.format(tier=tier, where=scope, alike=alike), given)
         return list(cursor.fetchall())

@@ -217,7 +217,8 @@ def digest(data: bytes, overrides: Path = OVERRIDES) -> str:
 
 def check(territory: Territory, file: str) -> None:
     """Refuse what cannot be true, whichever file it came from."""
-    _check_size(territory, file)
+    for what in FLOORS:
+        check_size(file, what, territory.counts()[what])
     regions = _unique(file, "région", (row.code for row in territory.regions))
     departments = _unique(file, "département", (row.code for row in territory.departments))
     epci = _unique(file, "EPCI", (row.siren for row in territory.epci))
@@ -241,11 +242,10 @@ def check(territory: Territory, file: str) -> None:
         _known(file, f"{past.kind} {past.code}", "la commune", past.parent, communes)
 
 
-def _check_size(territory: Territory, file: str) -> None:
-    for name, floor in FLOORS.items():
-        count = territory.counts()[name]
-        if count < floor:
-            raise SnapshotError(file, "", f"{count} entrées ({name}), au moins {floor} attendues : fichier tronqué.")
+def check_size(file: str, what: str, count: int) -> None:
+    """Refuse a file too small to be whole; `what` is a key of FLOORS."""
+    if count < FLOORS[what]:
+        raise SnapshotError(file, "", f"{count} entrées ({what}), au moins {FLOORS[what]} attendues : fichier tronqué.")
 
 
 def _check_epci(row: Epci, file: str) -> None:
