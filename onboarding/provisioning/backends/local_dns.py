@@ -11,6 +11,7 @@ import logging
 import signal
 import sqlite3
 from collections.abc import Callable
+from typing import cast
 
 import dns.exception
 import dns.flags
@@ -192,11 +193,12 @@ def _key(name: dns.name.Name) -> str:
 
 class _Datagrams(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        # Python 3.11's own transport is not a subclass of the type that describes it.
+        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         response = reply(data, over_udp=True)
-        if response is not None and isinstance(self.transport, asyncio.DatagramTransport):
+        if response is not None:
             self.transport.sendto(response, addr)
 
     def error_received(self, exc: Exception) -> None:
