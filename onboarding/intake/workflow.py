@@ -350,7 +350,7 @@ def reject(dossier: Dossier, codes: Iterable[str], *, by: User, version: int, me
 
 
 @transaction.atomic
-def approve(
+def approve(  # noqa: PLR0913 - a decision has these facts
     dossier: Dossier, *, by: User, version: int, rank: int = 0, check: str = "", derogation: str = ""
 ) -> Dossier:
     """Accept the dossier under the name of `rank`, and start building what the commune asked for.
@@ -505,4 +505,3 @@ def _reference() -> str:
 def _constraint(error: IntegrityError) -> str:
     diagnostic = getattr(error.__cause__, "diag", None)
     return getattr(diagnostic, "constraint_name", "") or ""
-

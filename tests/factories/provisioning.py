@@ -10,6 +10,7 @@ from suite.catalog.models import GB
 from tests.factories.accounts import UserFactory
 from tests.factories.directory import CommuneFactory, OperatorFactory
 
+
 class PlanFactory(factory.Factory[workflow.Plan]):
     """A plan as intake approves it: two mailboxes, storage, three services, under collectivite.fr."""
 

@@ -78,9 +78,7 @@ TABLE: dict[str, dict[str, str]] = {
     "save": {S.DRAFT: S.DRAFT, S.NEEDS_CHANGES: S.NEEDS_CHANGES},
     "submit": {S.DRAFT: S.SUBMITTED},
     "resubmit": {S.NEEDS_CHANGES: S.IN_REVIEW},
-    "withdraw": {
-        state: S.WITHDRAWN for state in (S.DRAFT, S.SUBMITTED, S.IN_REVIEW, S.SECOND_APPROVAL, S.NEEDS_CHANGES)
-    },
+    "withdraw": dict.fromkeys((S.DRAFT, S.SUBMITTED, S.IN_REVIEW, S.SECOND_APPROVAL, S.NEEDS_CHANGES), S.WITHDRAWN),
     "take": {S.SUBMITTED: S.IN_REVIEW},
     "assign": {S.IN_REVIEW: S.IN_REVIEW},
     "release": {S.IN_REVIEW: S.SUBMITTED},
@@ -298,9 +296,7 @@ class TestSubmit:
         with pytest.raises(GuardFailed, match="déjà transmise"):
             workflow.submit(mine, by=agent, version=1)
 
-    def test_a_commune_that_grew_meanwhile_is_refused(
-        self, commune: Organization, agent: User, anct: Operator
-    ) -> None:
+    def test_a_commune_that_grew_meanwhile_is_refused(self, commune: Organization, agent: User, anct: Operator) -> None:
         dossier = DossierFactory.create(organization=commune, author=agent)
         Organization.objects.filter(pk=commune.pk).update(population=3500)
         with pytest.raises(GuardFailed):
@@ -327,7 +323,13 @@ class TestChanges:
         points = [*POINTS, Point("other", ("storage",), "Précisez l’usage des 10 Go.")]
         workflow.request_changes(dossier, points, by=instructor, version=1, message="Merci de compléter.")
         notice = Notice.objects.get()
-        for said in ("La liste des boîtes", "Ajoutez l’accueil.", "10 Go", "Merci de compléter.", "Le stockage demandé"):
+        for said in (
+            "La liste des boîtes",
+            "Ajoutez l’accueil.",
+            "10 Go",
+            "Merci de compléter.",
+            "Le stockage demandé",
+        ):
             assert said in notice.body_text
             assert said in notice.body_html
 
@@ -585,9 +587,7 @@ class TestRaces:
         now = Dossier.objects.get()
         assert (now.deployment is not None) == (now.status == S.APPROVED)
 
-    def test_the_same_dossier_sent_twice_is_sent_once(
-        self, commune: Organization, agent: User, anct: Operator
-    ) -> None:
+    def test_the_same_dossier_sent_twice_is_sent_once(self, commune: Organization, agent: User, anct: Operator) -> None:
         dossier = DossierFactory.create(organization=commune, author=agent)
         answers = together(*[lambda: workflow.submit(dossier, by=agent, version=1)] * 2)
         assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "WrongState"]
@@ -622,9 +622,7 @@ class TestRaces:
         assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "GuardFailed"]
         assert Dossier.objects.filter(deployment__isnull=False).count() == 1
 
-    def test_the_same_person_opens_two_tabs_and_has_one_draft(
-        self, commune: Organization, agent: User
-    ) -> None:
+    def test_the_same_person_opens_two_tabs_and_has_one_draft(self, commune: Organization, agent: User) -> None:
         first, second = together(*[lambda: workflow.create(commune, by=agent)] * 2)
         assert first == second
         assert Dossier.objects.count() == 1

@@ -12,9 +12,7 @@ class WorldResolver(Resolver):
     def servers(self) -> list[tuple[str, int]]:
         return [("local world", 53)]
 
-    def exchange(
-        self, query: dns.message.QueryMessage, server: str, port: int, timeout: float
-    ) -> dns.message.Message:
+    def exchange(self, query: dns.message.QueryMessage, server: str, port: int, timeout: float) -> dns.message.Message:
         wire = reply(query.to_wire(), over_udp=False)
         assert wire is not None
         return dns.message.from_wire(wire)
