@@ -156,7 +156,7 @@ def _colleagues(dossier: Dossier) -> QuerySet[User]:
             operator_roles__active=True,
             operator_roles__role__in=[OperatorRole.Role.INSTRUCTOR, OperatorRole.Role.LEAD],
         )
-        .exclude(pk=dossier.assignee_id)
+        .exclude(assigned_dossiers=dossier)
         .distinct()
         .order_by("usual_name", "given_name")
     )

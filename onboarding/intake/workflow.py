@@ -229,7 +229,7 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         Problem(
             f"answer-{remark.pk}",
             5,
-            f"« {reasons.label(remark.reason)} » : corrigez ce point, ou expliquez pourquoi vous maintenez votre réponse.",
+            f"« {reasons.label(remark.reason)} » : corrigez-le, ou dites pourquoi vous maintenez votre réponse.",
         )
         for remark in remarks
         if not remark.touched and not remark.answer

@@ -93,7 +93,7 @@ SENT_STATES = [state for state in S.values if state not in {S.DRAFT, S.EXPIRED}]
 @pytest.mark.django_db
 @pytest.mark.parametrize("status", S.values)
 @pytest.mark.parametrize("event", TABLE)
-def test_every_event_in_every_state(
+def test_every_event_in_every_state(  # noqa: PLR0917 - the table's axes and the people
     event: str, status: str, commune: Organization, agent: User, anct: Operator, instructor: User
 ) -> None:
     dossier = situation(status, commune, agent, anct, instructor)
@@ -140,7 +140,7 @@ def test_every_event_in_every_state(
         ("former assignee", set()),
     ],
 )
-def test_who_may_do_what_to_a_dossier_in_review(
+def test_who_may_do_what_to_a_dossier_in_review(  # noqa: PLR0917 - idem
     who: str, events: set[str], commune: Organization, agent: User, anct: Operator, instructor: User
 ) -> None:
     dossier = situation(S.IN_REVIEW, commune, agent, anct, instructor)
@@ -391,7 +391,7 @@ class TestReject:
     @pytest.mark.parametrize(
         ("codes", "message"), [([], "Non."), (["unknown"], "Non."), (["other"], ""), (["other"], " ")]
     )
-    def test_a_refusal_says_why(
+    def test_a_refusal_says_why(  # noqa: PLR0917 - idem
         self,
         codes: list[str],
         message: str,
