@@ -10,12 +10,13 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from onboarding.intake import availability, mailboxes, names
-from onboarding.intake.models import Dossier, MailboxRequest
+from onboarding.intake.models import Dossier, MailboxRequest, NameChoice
 from suite.accounts.models import User
 from suite.accounts.rights import Mandate, mandate
 from suite.directory.lookup import verdict_of
 from suite.directory.models import Organization
 
+NBSP = "\u00a0"
 MOST_MAILBOXES = 200
 MOST_STORAGE_GB = 10_000
 PHONE = re.compile(r"\+?[0-9]{9,15}")
@@ -35,7 +36,7 @@ class Problem(NamedTuple):
 
 
 def can_submit(dossier: Dossier) -> list[Problem]:
-    """Return all that keeps the dossier from being sent or approved, in the order of the steps; empty when nothing does.
+    """Return all that keeps the dossier from being sent or approved, by step; empty when nothing does.
 
     Reads the dossier, its rows and the directory: about ten queries without prefetching.
     """
@@ -101,23 +102,28 @@ def is_email(text: str) -> bool:
     return True
 
 
+_REQUIRED = {
+    "requester_given_name": "Indiquez votre prénom.",
+    "requester_family_name": "Indiquez votre nom.",
+    "requester_function": "Choisissez votre fonction dans la collectivité.",
+    "requester_email": "Indiquez l’adresse électronique où vous joindre.",
+    "requester_phone": "Indiquez le téléphone où vous joindre.",
+}
+
+
 def _requester(dossier: Dossier) -> Iterator[Problem]:
-    required = {
-        "requester_given_name": "Indiquez votre prénom.",
-        "requester_family_name": "Indiquez votre nom.",
-        "requester_function": "Choisissez votre fonction dans la collectivité.",
-        "requester_email": "Indiquez l’adresse électronique où vous joindre.",
-        "requester_phone": "Indiquez le téléphone où vous joindre.",
-    }
-    for field, message in required.items():
-        if not getattr(dossier, field):
+    for field, message in _REQUIRED.items():
+        value = getattr(dossier, field)
+        if not value:
             yield Problem(field, 1, message)
-    if dossier.requester_email and not is_email(dossier.requester_email):
-        yield Problem(
-            "requester_email", 1, "Cette adresse électronique n’est pas valide : par exemple « camille@mairie.fr »."
-        )
-    if dossier.requester_phone and not PHONE.fullmatch(re.sub(r"[\s.()\u00a0\u202f-]", "", dossier.requester_phone)):
-        yield Problem("requester_phone", 1, "Ce téléphone n’est pas valide : par exemple « 02 97 00 00 00 ».")
+        elif field == "requester_email" and not is_email(value):
+            yield Problem(
+                field,
+                1,
+                f"Cette adresse électronique n’est pas valide{NBSP}: par exemple «{NBSP}camille@mairie.fr{NBSP}».",
+            )
+        elif field == "requester_phone" and not PHONE.fullmatch(re.sub(r"[\s.()-]", "", value)):
+            yield Problem(field, 1, f"Ce téléphone n’est pas valide{NBSP}: par exemple «{NBSP}02 97 00 00 00{NBSP}».")
 
 
 def _name(dossier: Dossier) -> Iterator[Problem]:
@@ -127,37 +133,47 @@ def _name(dossier: Dossier) -> Iterator[Problem]:
     choices = list(dossier.names.all())
     if not choices or choices[0].rank != 0:
         yield Problem("name", 2, "Indiquez le nom souhaité.")
-    ladder = None if dossier.family == Dossier.Family.EXISTING else availability.labels(dossier.organization)
-    counts = Counter(choice.fqdn for choice in choices)
+    seen: set[str] = set()
     for choice in choices:
-        field = field_of_rank(choice.rank)
-        said = names.problem(choice.fqdn, dossier.family, shared_zone=settings.COLLECTIVITE_ZONE)
-        if said:
-            yield Problem(field, 2, said)
-        elif choice.rank and counts[choice.fqdn] > 1:
-            yield Problem(field, 2, "Ce nom est déjà dans votre liste : laissez vide ou choisissez-en un autre.")
-        else:
-            checked = availability.check_name(choice.fqdn, dossier.family, dossier)
-            if checked.code == "taken":
-                yield Problem(field, 2, f"{checked.note} Choisissez-en un autre.")
-            elif (
-                ladder is not None
-                and not dossier.justification
-                and not availability.tells_the_commune(choice.fqdn, ladder)
-            ):
-                yield Problem(
-                    "justification",
-                    2,
-                    f"« {choice.fqdn} » ne reprend pas le nom de la collectivité : expliquez ce choix, "
-                    "ou prenez un des noms proposés.",
-                )
-    if dossier.family == Dossier.Family.EXISTING:
-        if not dossier.dns_manager:
-            yield Problem("dns_manager", 2, "Indiquez qui gère aujourd’hui ce nom de domaine.")
-        if dossier.mail_in_use is None:
-            yield Problem("mail_in_use", 2, "Indiquez si une messagerie utilise déjà ce nom.")
-        elif dossier.mail_in_use and not dossier.mail_provider:
-            yield Problem("mail_provider", 2, "Indiquez chez qui est la messagerie actuelle.")
+        if said := _choice(dossier, choice, seen):
+            yield Problem(field_of_rank(choice.rank), 2, said)
+        seen.add(choice.fqdn)
+    if dossier.family != Dossier.Family.EXISTING:
+        yield from _justification(dossier, choices)
+        return
+    if not dossier.dns_manager:
+        yield Problem("dns_manager", 2, "Indiquez qui gère aujourd’hui ce nom de domaine.")
+    if dossier.mail_in_use is None:
+        yield Problem("mail_in_use", 2, "Indiquez si une messagerie utilise déjà ce nom.")
+    elif dossier.mail_in_use and not dossier.mail_provider:
+        yield Problem("mail_provider", 2, "Indiquez chez qui est la messagerie actuelle.")
+
+
+def _choice(dossier: Dossier, choice: NameChoice, seen: set[str]) -> str:
+    if said := names.problem(choice.fqdn, dossier.family, shared_zone=settings.COLLECTIVITE_ZONE):
+        return said
+    if choice.fqdn in seen:
+        return f"Ce nom est déjà dans votre liste{NBSP}: laissez vide ou choisissez-en un autre."
+    checked = availability.check_name(choice.fqdn, dossier.family, dossier)
+    # Once approved, the name is taken by this very dossier.
+    if checked.code == "taken" and dossier.deployment_id is None:
+        return f"{checked.note} Choisissez-en un autre."
+    return ""
+
+
+def _justification(dossier: Dossier, choices: list[NameChoice]) -> Iterator[Problem]:
+    if dossier.justification or not any(choice.fqdn for choice in choices):
+        return
+    ladder = availability.labels(dossier.organization)
+    for choice in choices:
+        if choice.fqdn and not availability.tells_the_commune(choice.fqdn, ladder):
+            yield Problem(
+                "justification",
+                2,
+                f"«{NBSP}{choice.fqdn}{NBSP}» ne suffit pas à reconnaître la collectivité{NBSP}: expliquez ce choix, "
+                "ou prenez un des noms proposés.",
+            )
+            return
 
 
 def field_of_rank(rank: int) -> str:
@@ -195,20 +211,26 @@ def _mailbox(row: MailboxRequest, domains: set[str], counts: Counter[str]) -> It
         yield "local_part", said
     elif counts[row.local_part] > 1:
         others = [p for p in mailboxes.proposals(row.given_name, row.family_name) if not counts[p]] if personal else []
-        remedy = f" Par exemple « {others[0]} »." if others else ""
-        yield "local_part", f"l’adresse « {row.local_part} » est deux fois dans la liste.{remedy}"
-    if personal and not row.recovery_email:
-        yield "recovery_email", "indiquez l’adresse de secours où envoyer les premiers accès."
-    elif row.recovery_email:
-        if not is_email(row.recovery_email):
-            yield "recovery_email", "l’adresse de secours n’est pas valide."
-        elif row.recovery_email.rpartition("@")[2].lower() in domains:
-            yield "recovery_email", "l’adresse de secours doit être hors du domaine demandé, qui n’existe pas encore."
+        remedy = f" Par exemple «{NBSP}{others[0]}{NBSP}»." if others else ""
+        yield "local_part", f"l’adresse «{NBSP}{row.local_part}{NBSP}» est deux fois dans la liste.{remedy}"
+    if said := _recovery(row, domains):
+        yield "recovery_email", said
     if row.kind == MailboxRequest.Kind.REDIRECT and not row.target_list:
         yield "targets", "indiquez vers quelles adresses rediriger."
     for target in row.target_list:
         if not is_email(target) and target not in counts:
-            yield "targets", f"« {target} » n’est ni une adresse électronique ni une boîte de la liste."
+            yield "targets", f"«{NBSP}{target}{NBSP}» n’est ni une adresse électronique ni une boîte de la liste."
+
+
+def _recovery(row: MailboxRequest, domains: set[str]) -> str:
+    if not row.recovery_email:
+        personal = row.kind == MailboxRequest.Kind.PERSONAL
+        return "indiquez l’adresse de secours où envoyer les premiers accès." if personal else ""
+    if not is_email(row.recovery_email):
+        return "l’adresse de secours n’est pas valide."
+    if row.recovery_email.rpartition("@")[2].lower() in domains:
+        return "l’adresse de secours doit être hors du domaine demandé, qui n’existe pas encore."
+    return ""
 
 
 def _storage(dossier: Dossier) -> Iterator[Problem]:

@@ -12,13 +12,14 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from onboarding.intake import contents, reasons, rules, workflow
+from onboarding.intake import contents, rules, workflow
 from onboarding.intake.checklist import checklist
 from onboarding.intake.checks import Problem
 from onboarding.intake.forms import ApproveForm, ChangesForm, RejectForm
 from onboarding.intake.history import history
 from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import complete, open_points, summary, version_of, wish
+from onboarding.intake.reasons import CHANGES
 from onboarding.intake.views import already_done
 from suite.accounts.models import OperatorRole, User
 from suite.accounts.rights import OperatorScope, operator_scope
@@ -155,7 +156,7 @@ def _colleagues(dossier: Dossier) -> QuerySet[User]:
             operator_roles__active=True,
             operator_roles__role__in=[OperatorRole.Role.INSTRUCTOR, OperatorRole.Role.LEAD],
         )
-        .exclude(pk=dossier.assignee_id)
+        .exclude(assigned_dossiers=dossier)
         .distinct()
         .order_by("usual_name", "given_name")
     )
@@ -326,9 +327,7 @@ def request_changes(request: HttpRequest, pk: object) -> HttpResponse:
                 request,
                 dossier,
                 "request_changes",
-                lambda: workflow.request_changes(
-                    dossier, points, by=user, version=version_of(request), message=data["text"]
-                ),
+                lambda: workflow.request_changes(dossier, points, by=user, version=version_of(request)),
                 f"La demande {dossier.reference} est renvoyée à la commune pour correction.",
             )
         except workflow.GuardFailed as refusal:
@@ -337,15 +336,19 @@ def request_changes(request: HttpRequest, pk: object) -> HttpResponse:
 
 
 def _points(codes: list[str], picked: list[str], text: str) -> list[workflow.Point]:
-    """Tie each reason to its fields: those picked that it is about, or its own when none was picked."""
+    """Tie each reason to its fields: those picked that it is about, or its own when none was picked.
+
+    The words go with « Autre point » where it is chosen, with the first reason otherwise.
+    """
+    told = "other" if "other" in codes else codes[0]
     points = []
     for code in codes:
-        own = reasons.CHANGES[code].unlocks
+        own = CHANGES[code].unlocks
         about = tuple(field for field in picked if field in own) if own else tuple(picked)
-        points.append(workflow.Point(code, about or own, text if code == "other" else ""))
+        points.append(workflow.Point(code, about or own, text if code == told else ""))
     # A field picked beside every reason is still opened, by the first of them.
     left = [field for field in picked if not any(field in point.fields for point in points)]
-    if left and points:
+    if left:
         points[0] = points[0]._replace(fields=(*points[0].fields, *left))
     return points
 

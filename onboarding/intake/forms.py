@@ -104,7 +104,7 @@ class NameForm(StepForm):
     alternative_2 = _text("Deuxième nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false")
     alternative_3 = _text("Troisième nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false")
     accepts_alternatives = forms.BooleanField(
-        label="J’accepte d’avance l’un de ces noms, dans cet ordre, si le premier n’est pas possible", required=False
+        label="J’accepte d’avance l’un de ces noms, dans cet ordre, si le premier n’est pas possible"
     )
     justification = _text(
         "Explication du nom",
@@ -220,19 +220,18 @@ class MailboxForm(StepForm):
     step = 3
     id = forms.UUIDField(required=False, widget=forms.HiddenInput)
     kind = forms.ChoiceField(label="Type", choices=MailboxRequest.Kind.choices)
-    given_name = _text("Prénom", SHORT, required=False, autocomplete="off")
-    family_name = _text("Nom", SHORT, required=False, autocomplete="off")
+    given_name = _text("Prénom", SHORT, autocomplete="off")
+    family_name = _text("Nom", SHORT, autocomplete="off")
     function = _text("Fonction ou service", NAME, required=False, autocomplete="off")
     local_part = _text(
         "Début de l’adresse, avant le @",
         mailboxes.LONGEST,
-        required=False,
         autocomplete="off",
         spellcheck="false",
         help_text=f"Laissez vide pour une personne{NBSP}: nous proposons prenom.nom.",
     )
-    recovery_email = _email("Adresse de secours", required=False, help_text="Pour envoyer les premiers accès.")
-    administrator = forms.BooleanField(label="Administre les boîtes de la collectivité", required=False)
+    recovery_email = _email("Adresse de secours", help_text="Pour envoyer les premiers accès à une personne.")
+    administrator = forms.BooleanField(label="Administre les boîtes de la collectivité")
     targets = _text(
         "Adresses de destination ou personnes qui lisent la boîte",
         LONG,

@@ -56,7 +56,7 @@ def normalise(typed: str) -> str:
     return re.sub(r"[\s'’]+", "-", text)
 
 
-def problem(local_part: str, kind: str) -> str:
+def problem(local_part: str, kind: str) -> str:  # noqa: PLR0911 - one sentence per rule
     """Return what is wrong with a normalised local part, as a French sentence, "" when nothing is."""
     if not local_part:
         return "Indiquez le début de l’adresse, avant le @."

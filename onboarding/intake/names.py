@@ -1,9 +1,10 @@
-"""Domain names a commune may ask for: normalised, judged, proposed. Pure: no database, no network (`requests.md`, 4)."""
+"""Domain names a commune may ask for: normalised, judged, proposed. No database, no network (`requests.md`, 4)."""
 
 import re
 import unicodedata
 from typing import NamedTuple
 
+NBSP = "\u00a0"
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 SHORTEST = 3  # a bare name of one or two letters starts at « mairie-nom »
 
@@ -87,7 +88,9 @@ _PARTISAN = re.compile(r"(ensemble|avec|pour|tous|union|agir|elan|liste)-.+|.*-?
 
 def fold(text: str) -> str:
     """Return the text in lower-case ASCII letters where a letter has one; the rest is left as it is."""
-    decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS).casefold().translate(_LETTERS))
+    # Twice: a letter in bold or in a circle only shows its case once decomposed.
+    decomposed = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+    decomposed = unicodedata.normalize("NFKD", decomposed).casefold().translate(_LETTERS)
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
@@ -150,24 +153,24 @@ def problem(fqdn: str, family: str, *, shared_zone: str) -> str:
     if not fqdn:
         return "Indiquez le nom souhaité."
     if len(fqdn) > 253:  # noqa: PLR2004 - RFC 1035
-        return "Ce nom est trop long : 253 caractères au plus."
-    for label in fqdn.split("."):
-        if said := label_problem(label):
-            return said
-    label, _, rest = fqdn.partition(".")
-    if family == "collectivite":
-        if rest != shared_zone:
-            return f"Ce nom doit être de la forme « commune.{shared_zone} », sans autre point."
-    elif family == "new":
-        if rest not in EXTENSIONS:
-            extensions = ", ".join(f".{extension}" for extension in EXTENSIONS)
-            return f"Ce nom doit être un seul mot suivi d’une de ces extensions : {extensions}."
-    elif not rest:
-        return "Indiquez le nom entier, avec son extension : par exemple « macommune.fr »."
-    elif fqdn == shared_zone or fqdn.endswith(f".{shared_zone}"):
-        return f"Un nom sous {shared_zone} se demande avec le choix « nom gratuit »."
-    if family != "existing" and (kept := reserved(label)) and kept.blocked:
-        return kept.reason
+        return f"Ce nom est trop long{NBSP}: 253 caractères au plus."
+    labels = fqdn.split(".")
+    malformed = next(filter(None, map(label_problem, labels)), "")
+    kept = reserved(labels[0]) if family != "existing" else None
+    return malformed or _misplaced(fqdn, family, shared_zone) or (kept.reason if kept and kept.blocked else "")
+
+
+def _misplaced(fqdn: str, family: str, shared_zone: str) -> str:
+    rest = fqdn.partition(".")[2]
+    if family == "collectivite" and rest != shared_zone:
+        return f"Ce nom doit être de la forme «{NBSP}commune.{shared_zone}{NBSP}», sans autre point."
+    if family == "new" and rest not in EXTENSIONS:
+        extensions = ", ".join(f".{extension}" for extension in EXTENSIONS)
+        return f"Ce nom doit être un seul mot suivi d’une de ces extensions{NBSP}: {extensions}."
+    if family == "existing" and not rest:
+        return f"Indiquez le nom entier, avec son extension{NBSP}: par exemple «{NBSP}macommune.fr{NBSP}»."
+    if family == "existing" and f".{fqdn}".endswith(f".{shared_zone}"):
+        return f"Un nom sous {shared_zone} se demande avec le choix «{NBSP}nom gratuit{NBSP}»."
     return ""
 
 

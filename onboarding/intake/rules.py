@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
+
 from onboarding.intake import availability, checks, names
 from onboarding.intake.models import Dossier
 from onboarding.provisioning.models import Deployment

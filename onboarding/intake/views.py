@@ -205,7 +205,8 @@ def _send(request: HttpRequest, dossier: Dossier, form: AnyStepForm) -> HttpResp
 def _acted(values: contents.Values, action: str) -> contents.Values:
     """Return the values with what the pressed button adds, removes or chooses."""
     if action.startswith("use-") and "name" in values:
-        return {**values, "name": action.removeprefix("use-")[:253]}
+        family = values["family"] or Dossier.Family.SHARED  # what is proposed to somebody who has not chosen yet
+        return {**values, "name": action.removeprefix("use-")[:253], "family": family}
     if "mailboxes" not in values:
         return values
     rows = values["mailboxes"]

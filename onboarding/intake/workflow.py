@@ -229,7 +229,7 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         Problem(
             f"answer-{remark.pk}",
             5,
-            f"« {reasons.label(remark.reason)} » : corrigez ce point, ou expliquez pourquoi vous maintenez votre réponse.",
+            f"« {reasons.label(remark.reason)} » : corrigez-le, ou dites pourquoi vous maintenez votre réponse.",
         )
         for remark in remarks
         if not remark.touched and not remark.answer
@@ -350,7 +350,7 @@ def reject(dossier: Dossier, codes: Iterable[str], *, by: User, version: int, me
 
 
 @transaction.atomic
-def approve(
+def approve(  # noqa: PLR0913 - a decision has these facts
     dossier: Dossier, *, by: User, version: int, rank: int = 0, check: str = "", derogation: str = ""
 ) -> Dossier:
     """Accept the dossier under the name of `rank`, and start building what the commune asked for.
@@ -505,4 +505,3 @@ def _reference() -> str:
 def _constraint(error: IntegrityError) -> str:
     diagnostic = getattr(error.__cause__, "diag", None)
     return getattr(diagnostic, "constraint_name", "") or ""
-

@@ -1,36 +1,13 @@
 """From the first click to the decision, through the pages only."""
 
-import re
-
 import pytest
 from django.test import Client
 
 from onboarding.intake.models import Dossier
 from suite.accounts.models import User
-from suite.catalog.models import GB
 from suite.directory.models import Operator, Organization
 from suite.notices.models import Notice
-
-BACKEND = "suite.accounts.oidc.ProConnectBackend"
-
-
-def sign_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user, backend=BACKEND)
-    return client
-
-
-def version(client: Client, url: str) -> str:
-    found = re.search(r'name="version"\s+value="(\d+)"', client.get(url).content.decode())
-    assert found, url
-    return found[1]
-
-
-def follow(client: Client, url: str, **data: object) -> str:
-    """Post a form as its page shows it, and return where it leads."""
-    response = client.post(url, {"version": version(client, url), **data})
-    assert response.status_code == 302, response.content.decode()[:3000]
-    return response["Location"]
+from tests.intake.browsing import follow, sign_in, version
 
 
 def ask(client: Client, commune: Organization) -> str:
@@ -84,7 +61,6 @@ def test_a_commune_asks_and_an_operator_accepts(
     assert dossier.deployment is not None
     assert dossier.deployment.domain == "rochefort-en-terre.collectivite.fr"
     assert dossier.storage_gb == 10
-    assert GB
     assert commune in anct.organizations.all()
     assert agent.memberships.get().state == "active"
     assert set(Notice.objects.values_list("kind", "recipient")) == {

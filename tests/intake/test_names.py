@@ -124,9 +124,7 @@ def test_a_shared_name_takes_its_departement_and_is_never_bare() -> None:
 
 
 def test_an_article_may_be_dropped_but_comes_second() -> None:
-    ladder = names.labels_of(
-        "L'Abergement-Clémenciat", department="01", postcode="01400", insee="01001", shared=False
-    )
+    ladder = names.labels_of("L'Abergement-Clémenciat", department="01", postcode="01400", insee="01001", shared=False)
     assert ladder[:2] == ["l-abergement-clemenciat", "abergement-clemenciat"]
 
 

@@ -78,9 +78,7 @@ TABLE: dict[str, dict[str, str]] = {
     "save": {S.DRAFT: S.DRAFT, S.NEEDS_CHANGES: S.NEEDS_CHANGES},
     "submit": {S.DRAFT: S.SUBMITTED},
     "resubmit": {S.NEEDS_CHANGES: S.IN_REVIEW},
-    "withdraw": {
-        state: S.WITHDRAWN for state in (S.DRAFT, S.SUBMITTED, S.IN_REVIEW, S.SECOND_APPROVAL, S.NEEDS_CHANGES)
-    },
+    "withdraw": dict.fromkeys((S.DRAFT, S.SUBMITTED, S.IN_REVIEW, S.SECOND_APPROVAL, S.NEEDS_CHANGES), S.WITHDRAWN),
     "take": {S.SUBMITTED: S.IN_REVIEW},
     "assign": {S.IN_REVIEW: S.IN_REVIEW},
     "release": {S.IN_REVIEW: S.SUBMITTED},
@@ -95,7 +93,7 @@ SENT_STATES = [state for state in S.values if state not in {S.DRAFT, S.EXPIRED}]
 @pytest.mark.django_db
 @pytest.mark.parametrize("status", S.values)
 @pytest.mark.parametrize("event", TABLE)
-def test_every_event_in_every_state(
+def test_every_event_in_every_state(  # noqa: PLR0917 - the table's axes and the people
     event: str, status: str, commune: Organization, agent: User, anct: Operator, instructor: User
 ) -> None:
     dossier = situation(status, commune, agent, anct, instructor)
@@ -142,7 +140,7 @@ def test_every_event_in_every_state(
         ("former assignee", set()),
     ],
 )
-def test_who_may_do_what_to_a_dossier_in_review(
+def test_who_may_do_what_to_a_dossier_in_review(  # noqa: PLR0917 - idem
     who: str, events: set[str], commune: Organization, agent: User, anct: Operator, instructor: User
 ) -> None:
     dossier = situation(S.IN_REVIEW, commune, agent, anct, instructor)
@@ -298,9 +296,7 @@ class TestSubmit:
         with pytest.raises(GuardFailed, match="déjà transmise"):
             workflow.submit(mine, by=agent, version=1)
 
-    def test_a_commune_that_grew_meanwhile_is_refused(
-        self, commune: Organization, agent: User, anct: Operator
-    ) -> None:
+    def test_a_commune_that_grew_meanwhile_is_refused(self, commune: Organization, agent: User, anct: Operator) -> None:
         dossier = DossierFactory.create(organization=commune, author=agent)
         Organization.objects.filter(pk=commune.pk).update(population=3500)
         with pytest.raises(GuardFailed):
@@ -327,7 +323,13 @@ class TestChanges:
         points = [*POINTS, Point("other", ("storage",), "Précisez l’usage des 10 Go.")]
         workflow.request_changes(dossier, points, by=instructor, version=1, message="Merci de compléter.")
         notice = Notice.objects.get()
-        for said in ("La liste des boîtes", "Ajoutez l’accueil.", "10 Go", "Merci de compléter.", "Le stockage demandé"):
+        for said in (
+            "La liste des boîtes",
+            "Ajoutez l’accueil.",
+            "10 Go",
+            "Merci de compléter.",
+            "Le stockage demandé",
+        ):
             assert said in notice.body_text
             assert said in notice.body_html
 
@@ -389,7 +391,7 @@ class TestReject:
     @pytest.mark.parametrize(
         ("codes", "message"), [([], "Non."), (["unknown"], "Non."), (["other"], ""), (["other"], " ")]
     )
-    def test_a_refusal_says_why(
+    def test_a_refusal_says_why(  # noqa: PLR0917 - idem
         self,
         codes: list[str],
         message: str,
@@ -585,9 +587,7 @@ class TestRaces:
         now = Dossier.objects.get()
         assert (now.deployment is not None) == (now.status == S.APPROVED)
 
-    def test_the_same_dossier_sent_twice_is_sent_once(
-        self, commune: Organization, agent: User, anct: Operator
-    ) -> None:
+    def test_the_same_dossier_sent_twice_is_sent_once(self, commune: Organization, agent: User, anct: Operator) -> None:
         dossier = DossierFactory.create(organization=commune, author=agent)
         answers = together(*[lambda: workflow.submit(dossier, by=agent, version=1)] * 2)
         assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "WrongState"]
@@ -622,9 +622,7 @@ class TestRaces:
         assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "GuardFailed"]
         assert Dossier.objects.filter(deployment__isnull=False).count() == 1
 
-    def test_the_same_person_opens_two_tabs_and_has_one_draft(
-        self, commune: Organization, agent: User
-    ) -> None:
+    def test_the_same_person_opens_two_tabs_and_has_one_draft(self, commune: Organization, agent: User) -> None:
         first, second = together(*[lambda: workflow.create(commune, by=agent)] * 2)
         assert first == second
         assert Dossier.objects.count() == 1
