@@ -18,6 +18,7 @@ from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from suite.accounts.models import OperatorRole, User
 from suite.notices import delivery
@@ -140,6 +141,18 @@ def test_the_admin_is_a_window(everywhere: User) -> None:
         )
     ]
     nothing(doors, "These models can be changed in the admin: make each a suite.admin.Window.")
+
+
+@pytest.mark.parametrize("model", [one for one in admin.site._registry if one.__module__.startswith(OURS)])  # noqa: SLF001
+@pytest.mark.django_db
+def test_every_window_opens(
+    client: Client, everywhere: User, model: type[models.Model], django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    client.force_login(everywhere)
+    with django_assert_max_num_queries(15):
+        listed = client.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))  # noqa: SLF001
+
+    assert listed.status_code == 200
 
 
 # --- One name, three places -------------------------------------------------------------------------------------------
