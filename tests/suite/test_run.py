@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def test_under_ci_a_missing_program_fails_before_any_test(monkeypatch: pytest.MonkeyPatch) -> None:
     bare = {"PATH": "/nonexistent", "CI": "true", "DATABASE_URL": os.environ["DATABASE_URL"]}
 
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [sys.executable, "-m", "tests.run"], cwd=ROOT, env=bare, capture_output=True, text=True, check=False
     )
 
