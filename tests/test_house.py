@@ -237,6 +237,16 @@ def test_every_notice_has_its_three_templates() -> None:
     nothing(missing, "A notice has a subject, a text and an HTML body.")
 
 
+def test_every_notice_stands_on_the_house_s_layout() -> None:
+    bare = [
+        str(path.relative_to(ROOT))
+        for path in (TEMPLATES / "emails").iterdir()
+        if not path.name.startswith("base.") and not path.name.endswith(".subject.txt")
+        if f'{{% extends "emails/base{path.suffix}" %}}' not in path.read_text()
+    ]
+    nothing(bare, "It extends emails/base.txt or emails/base.html: « Démonstration », and who to write to.")
+
+
 def test_the_words_of_the_pages_are_set_as_french_is() -> None:
     markup = re.compile(
         r"{%\s*comment.*?endcomment\s*%}|{#.*?#}|{%.*?%}|{{.*?}}|<!--.*?-->|<(style|script).*?</\1>|<[^>]*>", re.DOTALL
