@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,28 @@ from django.db import connection, models
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
 from django.test import Client, RequestFactory
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from suite.accounts.models import OperatorRole, User
 from suite.notices import delivery
 from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
 from tests.factories.directory import OperatorFactory
-
-ROOT = Path(__file__).resolve().parent.parent
-TEMPLATES = ROOT / "templates"
-OURS = ("suite", "onboarding")
+from tests.house import (
+    ALL,
+    BY_NAME,
+    OURS,
+    ROOT,
+    TEMPLATES,
+    address,
+    calls,
+    dotted,
+    nothing,
+    queued,
+    sources,
+    view_of,
+    where,
+)
 
 # --- What the house allows, by name -----------------------------------------------------------------------------------
 
@@ -58,6 +70,8 @@ TEMPLATE_OF = {
     "suite.views.not_found": "404.html",
     "suite.views.server_error": "500.html",
     "suite.views.csrf_failure": "403.html",
+    # A refusal at sign-in has one page, whichever step of the protocol finds the reason.
+    "suite.accounts.views.refuse": "accounts/refusal.html",
 }
 # Templates that another package renders: ours replace its own.
 REPLACING = ("admin/", "dsfr/", "django/", "allauth/", "account/", "idp/")
@@ -66,54 +80,6 @@ DOORS = {"workflow.py", "engine.py", "delivery.py"}
 NEVER_NAMES = {"utils", "helpers", "common", "services", "constants", "core", "misc", "tools"}
 MOST_LINES = 400
 LONGER: set[str] = set()  # files that are allowed to be longer, with their reason
-
-
-# --- Ways to read the house -------------------------------------------------------------------------------------------
-
-
-@cache
-def sources() -> dict[Path, ast.Module]:
-    """Return every module of the product, parsed."""
-    files = [path for part in OURS for path in (ROOT / part).rglob("*.py") if "migrations" not in path.parts]
-    return {path: ast.parse(path.read_text(), str(path)) for path in files}
-
-
-def where(path: Path, node: ast.AST) -> str:
-    """Name a place so that an editor can open it."""
-    return f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"
-
-
-def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """Yield the last name of each function called, and the call."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
-            yield node.func.id if isinstance(node.func, ast.Name) else node.func.attr, node
-
-
-def patterns(resolver: URLResolver | None = None, namespace: str = "") -> Iterator[tuple[str, URLPattern]]:
-    """Yield every named address of the site outside the admin's inside, with its full name."""
-    for entry in (resolver or get_resolver()).url_patterns:
-        if isinstance(entry, URLResolver):
-            inner = ":".join(part for part in (namespace, entry.namespace) if part)
-            yield from patterns(entry, inner)
-        elif entry.name and (not namespace.startswith("admin") or entry.name in {"login", "index"}):
-            yield f"{namespace}:{entry.name}" if namespace else entry.name, entry
-
-
-def address(name: str, pattern: URLPattern) -> str:
-    """Return an address of the pattern, with identifiers of nothing."""
-    nothing = {"UUIDConverter": "00000000-0000-0000-0000-000000000000", "IntConverter": 0}
-    converters = pattern.pattern.converters.items()
-    return reverse(name, kwargs={key: nothing.get(type(one).__name__, "rien") for key, one in converters})
-
-
-ALL = sorted(dict(patterns()))
-BY_NAME = dict(patterns())
-
-
-def view_of(pattern: URLPattern) -> Any:
-    """Return the function, or the class, that we wrote."""
-    return getattr(pattern.callback, "view_class", pattern.callback)
 
 
 # --- Doors ------------------------------------------------------------------------------------------------------------
@@ -174,17 +140,28 @@ def test_the_admin_is_a_window(everywhere: User) -> None:
             or window.has_delete_permission(request)
         )
     ]
-    assert doors == [], "these models can be changed in the admin: make them a suite.admin.Window"
+    nothing(doors, "These models can be changed in the admin: make each a suite.admin.Window.")
+
+
+@pytest.mark.parametrize("model", [one for one in admin.site._registry if one.__module__.startswith(OURS)])  # noqa: SLF001
+@pytest.mark.django_db
+def test_every_window_opens(
+    client: Client, everywhere: User, model: type[models.Model], django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    client.force_login(everywhere)
+    with django_assert_max_num_queries(15):
+        listed = client.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))  # noqa: SLF001
+
+    assert listed.status_code == 200
 
 
 # --- One name, three places -------------------------------------------------------------------------------------------
 
 
 def rendered() -> Iterator[tuple[Path, str, str, ast.AST]]:
-    """Yield each template that a views module renders: the module, the function, the template, the place."""
-    modules = {view_of(pattern).__module__ for pattern in BY_NAME.values()}
+    """Yield each template that a module of views renders: the module, the function, the template, the place."""
     for path, tree in sources().items():
-        if ".".join(path.relative_to(ROOT).with_suffix("").parts) not in modules:
+        if dotted(path) not in {view_of(pattern).__module__ for pattern in BY_NAME.values()}:
             continue
         for function in tree.body:
             if isinstance(function, ast.FunctionDef | ast.ClassDef):
@@ -197,31 +174,38 @@ def rendered() -> Iterator[tuple[Path, str, str, ast.AST]]:
 
 def test_a_template_is_named_after_its_view() -> None:
     wrong = []
+    views = {f"{view_of(pattern).__module__}.{view_of(pattern).__name__}" for pattern in BY_NAME.values()}
     for path, function, template, call in rendered():
-        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        folders = {path.parent.name, path.stem.removesuffix("views").strip("_") or path.parent.name}
-        public = {node.name for node in sources()[path].body if isinstance(node, ast.FunctionDef)}
-        # A private function serves several views; it renders one of theirs.
-        names = {function} if not function.startswith("_") else {name for name in public if name[0] != "_"}
-        expected = {f"{folder}/{name}.html" for folder in folders for name in names}
+        module, app, part = dotted(path), path.parent.name, path.stem.removesuffix("views").strip("_")
+        # A second module of views, named for its audience, has a folder of its own.
+        folder = f"{app}/{part}" if part else app
+        siblings = {view.rpartition(".")[2] for view in views if view.rpartition(".")[0] == module}
+        # What is no view itself serves several of them: it renders one of theirs.
+        names = {function} if function in siblings else siblings
+        expected = {f"{folder}/{name.rstrip('_')}.html" for name in names}
         if template not in expected | {TEMPLATE_OF.get(f"{module}.{function}")}:
             wrong.append(f"{where(path, call)}: {function} renders {template}")
-    assert wrong == []
+    nothing(wrong, "Name the template after its view, or say why in TEMPLATE_OF.")
 
 
 def test_every_template_is_used() -> None:
-    named = {
-        str(node.value)
-        for tree in sources().values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    named = {"emails/base.html", "emails/base.txt"}  # what every notice stands on
+    for node in (node for tree in sources().values() for node in ast.walk(tree)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named.add(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            # f"intake/{step}.html" may be any of that folder.
+            named.add("".join(str(one.value) if isinstance(one, ast.Constant) else "*" for one in node.values))
     for path in TEMPLATES.rglob("*.*"):
         named |= set(re.findall(r"{%-?\s*(?:extends|include)\s+[\"']([^\"']+)", path.read_text()))
-    named |= {"emails/base.html", "emails/base.txt"}  # what every notice stands on
     named |= {f"emails/{kind}.{end}" for kind, _ in queued() for end in ("subject.txt", "txt", "html")}
-    files = {str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*.*")}
-    assert sorted(name for name in files - named if not name.startswith(REPLACING)) == []
+    patterns = {name for name in named if "/*." in name or "/" in name.partition("*")[0]}
+    unused = (
+        name
+        for name in (str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*.*"))
+        if name not in named and not name.startswith(REPLACING) and not any(fnmatch(name, one) for one in patterns)
+    )
+    nothing(unused, "Nothing uses these templates.")
 
 
 def test_every_view_has_a_test_of_its_name() -> None:
@@ -236,17 +220,7 @@ def test_every_view_has_a_test_of_its_name() -> None:
         texts = [path.read_text() for path in (ROOT / "tests" / app).glob("test_*.py")]
         if not any(re.search(rf"^class {wanted}\b", text, re.MULTILINE) for text in texts):
             missing.append(f"{name}: no class {wanted} in tests/{app}/")
-    assert missing == []
-
-
-def queued() -> Iterator[tuple[str, str]]:
-    """Yield each kind of notice that the code queues, and where."""
-    for path, tree in sources().items():
-        for name, call in calls(tree):
-            if name == "queue" and any(keyword.arg == "to" for keyword in call.keywords):
-                kind = call.args[0] if call.args else None
-                literal = isinstance(kind, ast.Constant) and isinstance(kind.value, str)
-                yield str(kind.value) if literal and isinstance(kind, ast.Constant) else "", where(path, call)
+    nothing(missing, "Each view has a test class of its name.")
 
 
 def test_every_notice_has_its_three_templates() -> None:
@@ -260,7 +234,17 @@ def test_every_notice_has_its_three_templates() -> None:
                 get_template(f"emails/{kind}.{end}")
             except TemplateDoesNotExist:
                 missing.append(f"{place}: templates/emails/{kind}.{end} is missing")
-    assert missing == []
+    nothing(missing, "A notice has a subject, a text and an HTML body.")
+
+
+def test_every_notice_stands_on_the_house_s_layout() -> None:
+    bare = [
+        str(path.relative_to(ROOT))
+        for path in (TEMPLATES / "emails").iterdir()
+        if not path.name.startswith("base.") and not path.name.endswith(".subject.txt")
+        if f'{{% extends "emails/base{path.suffix}" %}}' not in path.read_text()
+    ]
+    nothing(bare, "It extends emails/base.txt or emails/base.html: « Démonstration », and who to write to.")
 
 
 def test_the_words_of_the_pages_are_set_as_french_is() -> None:
@@ -285,7 +269,7 @@ def test_the_words_of_the_pages_are_set_as_french_is() -> None:
                 for part in words
                 for found in re.finditer(pattern, part)
             ]
-    assert wrong == []
+    nothing(wrong, "French typography:")
 
 
 # --- Verbs, names, sizes ----------------------------------------------------------------------------------------------
@@ -311,18 +295,19 @@ def test_only_verbs_change_states() -> None:
             for keyword in call.keywords
             if keyword.arg in {"status", "state"}
         ]
-    assert wrong == [], f"states change in {', '.join(sorted(DOORS))} only"
+    nothing(wrong, f"States change in {', '.join(sorted(DOORS))} only.")
 
 
 def test_no_file_is_named_for_nothing() -> None:
-    assert [where(path, tree) for path, tree in sources().items() if path.stem in NEVER_NAMES] == []
-    assert [str(path) for part in OURS for path in (ROOT / part).rglob("*") if path.name in NEVER_NAMES] == []
+    places = [path for part in OURS for path in (ROOT / part).rglob("*")]
+    nothing((str(path.relative_to(ROOT)) for path in places if path.stem in NEVER_NAMES), "Name it for what it holds.")
 
 
 def test_no_file_is_too_long() -> None:
     files = [*sources(), *(ROOT / "tests").rglob("*.py")]
     sizes = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
-    assert {name: size for name, size in sizes.items() if size > MOST_LINES and name not in LONGER} == {}
+    long = (f"{name}: {size}" for name, size in sizes.items() if size > MOST_LINES and name not in LONGER)
+    nothing(long, f"Split by noun or by audience what passes {MOST_LINES} lines.")
 
 
 def test_nothing_reaches_the_network_by_urllib() -> None:
@@ -334,7 +319,7 @@ def test_nothing_reaches_the_network_by_urllib() -> None:
         if (isinstance(node, ast.Import) and any(one.name in {"urllib.request", "http.client"} for one in node.names))
         or (isinstance(node, ast.ImportFrom) and node.module in {"urllib.request", "http.client"})
     ]
-    assert wrong == []
+    nothing(wrong, "Use httpx, in a module that the contract allows.")
 
 
 def test_every_text_column_is_bounded() -> None:
@@ -346,7 +331,7 @@ def test_every_text_column_is_bounded() -> None:
             one = field.base_field if isinstance(field, ArrayField) else field
             if isinstance(one, models.CharField | models.TextField) and one.max_length is None:
                 unbounded.append(f"{model.__name__}.{field.name}")
-    assert unbounded == [], "give each a max_length"
+    nothing(unbounded, "Give each a max_length.")
 
 
 # --- Celery -----------------------------------------------------------------------------------------------------------
@@ -354,8 +339,8 @@ def test_every_text_column_is_bounded() -> None:
 
 def test_every_entry_of_the_beat_is_a_task() -> None:
     current_app.loader.import_default_modules()
-    entries = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
-    assert entries - set(current_app.tasks) == set()
+    entries = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    nothing(entries - {str(name) for name in current_app.tasks}, "The beat wakes tasks that do not exist.")
 
 
 def test_a_lease_outlives_the_task_that_holds_it() -> None:
