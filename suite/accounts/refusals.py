@@ -23,10 +23,11 @@ class Refusal:
 class SignInRefused(Exception):  # noqa: N818 - the domain's word
     """A sign-in stops here. Not one of Django's exceptions, which the library swallows along with their reason."""
 
-    def __init__(self, code: str, reason: str = "") -> None:
+    def __init__(self, code: str, reason: str = "", sub: str = "") -> None:
         super().__init__(reason or code)
         self.code = code
         self.reason = reason or code
+        self.sub = sub  # once the provider's word for it is verified
 
     @property
     def refusal(self) -> Refusal:
