@@ -105,7 +105,8 @@ IDP_OIDC_RATE_LIMITS = False
 
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
-SECURE_REFERRER_POLICY = "no-referrer"
+# Not "no-referrer": browsers would then post our own forms with a null origin, which the CSRF check refuses.
+SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
