@@ -67,12 +67,15 @@ class ProConnectBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the
             payload["code_verifier"] = flow.verifier
         answer = self.get_token(payload)
         id_token, access_token = answer["id_token"], answer["access_token"]
-        authentication = self.verify_token(id_token, nonce=flow.nonce, access_token=access_token)
+        sub = ""
         try:
+            authentication = self.verify_token(id_token, nonce=flow.nonce, access_token=access_token)
+            sub = authentication.sub
             user = self.get_or_create_user(access_token, id_token, authentication)
         except SignInRefused as refused:
-            # The provider did authenticate somebody: the refusal has a subject, so the journal can hold it.
-            workflow.record_refusal(settings.OIDC_OP_ISSUER, authentication.sub, refused.reason)
+            # Once the provider's word is verified the refusal has a subject, and the journal holds it.
+            if subject := sub or refused.sub:
+                workflow.record_refusal(settings.OIDC_OP_ISSUER, subject, refused.reason)
             raise
         flow.id_token = id_token
         return user

@@ -23,10 +23,11 @@ class Refusal:
 class SignInRefused(Exception):  # noqa: N818 - the domain's word
     """A sign-in stops here. Not one of Django's exceptions, which the library swallows along with their reason."""
 
-    def __init__(self, code: str, reason: str = "") -> None:
+    def __init__(self, code: str, reason: str = "", sub: str = "") -> None:
         super().__init__(reason or code)
         self.code = code
         self.reason = reason or code
+        self.sub = sub  # once the provider's word for it is verified
 
     @property
     def refusal(self) -> Refusal:
@@ -38,7 +39,7 @@ REFUSALS = {
     "unknown_state": Refusal(
         400,
         "Cette tentative de connexion n’est plus valable",
-        "L’adresse que vous avez suivie ne correspond à aucune connexion en cours dans ce navigateur : elle a déjà "
+        "L’adresse que vous avez suivie ne correspond à aucune connexion en cours dans ce navigateur : elle a déjà "
         "servi, elle vient d’un autre navigateur, ou les cookies sont bloqués.",
         "Recommencez la connexion depuis ce site, dans ce navigateur, en acceptant les cookies.",
     ),
@@ -46,7 +47,7 @@ REFUSALS = {
         400,
         "La connexion a pris trop de temps",
         "Plus de dix minutes se sont écoulées entre votre départ vers ProConnect et votre retour.",
-        "Recommencez la connexion : vos informations chez ProConnect ne sont pas perdues.",
+        "Recommencez la connexion : vos informations chez ProConnect ne sont pas perdues.",
     ),
     "incomplete": Refusal(
         400,
@@ -57,9 +58,9 @@ REFUSALS = {
     "used_code": Refusal(
         400,
         "Cette connexion a déjà servi ou a expiré",
-        "ProConnect ne reconnaît plus le code rapporté par votre navigateur : il ne vaut qu’une fois, pendant une "
+        "ProConnect ne reconnaît plus le code rapporté par votre navigateur : il ne vaut qu’une fois, pendant une "
         "minute.",
-        "Recommencez la connexion, sans utiliser le bouton « Précédent » du navigateur.",
+        "Recommencez la connexion, sans utiliser le bouton « Précédent » du navigateur.",
     ),
     "cancelled": Refusal(
         403,
@@ -86,22 +87,22 @@ REFUSALS = {
     "answer_invalid": Refusal(
         502,
         "La réponse de ProConnect n’a pas pu être vérifiée",
-        "Nous vérifions chaque réponse avant d’ouvrir une session ; celle-ci ne remplit pas toutes nos conditions. "
+        "Nous vérifions chaque réponse avant d’ouvrir une session ; celle-ci ne remplit pas toutes nos conditions. "
         "Par prudence, la connexion a été arrêtée.",
-        "Recommencez. Si la même page revient, écrivez-nous en donnant la référence ci-dessous : c’est à nous d’agir.",
+        "Recommencez. Si la même page revient, écrivez-nous en donnant la référence ci-dessous : c’est à nous d’agir.",
     ),
     "level_too_low": Refusal(
         403,
         "Le niveau d’identification est insuffisant",
         "Le service qui vous identifie ne garantit pas assez fortement votre identité pour ce site.",
         "Connectez-vous avec un autre compte professionnel, ou demandez à votre organisation de relever le niveau de "
-        "garantie annoncé à ProConnect (au moins « eidas1 »).",
+        "garantie annoncé à ProConnect (au moins « eidas1 »).",
         other_account=True,
     ),
     "siret_invalid": Refusal(
         403,
         "Votre organisation n’est pas identifiable",
-        "Le numéro SIRET transmis par ProConnect pour votre compte manque ou n’est pas valide : nous ne pouvons pas "
+        "Le numéro SIRET transmis par ProConnect pour votre compte manque ou n’est pas valide : nous ne pouvons pas "
         "savoir pour quelle collectivité vous travaillez.",
         "Faites corriger le SIRET de votre compte professionnel par la personne qui le gère, puis reconnectez-vous.",
         other_account=True,
@@ -109,7 +110,7 @@ REFUSALS = {
     "email_invalid": Refusal(
         403,
         "Votre adresse électronique manque",
-        "ProConnect n’a pas transmis d’adresse électronique valide pour votre compte ; nous en avons besoin pour vous "
+        "ProConnect n’a pas transmis d’adresse électronique valide pour votre compte ; nous en avons besoin pour vous "
         "écrire.",
         "Faites compléter votre compte professionnel par la personne qui le gère, puis reconnectez-vous.",
         other_account=True,
@@ -117,7 +118,7 @@ REFUSALS = {
     "not_public": Refusal(
         403,
         "Ce site est réservé aux agents publics",
-        "ProConnect n’indique pas que vous êtes agent public. C’est normal pour une entreprise ; pour un agent, cela "
+        "ProConnect n’indique pas que vous êtes agent public. C’est normal pour une entreprise ; pour un agent, cela "
         "peut venir d’une panne passagère de ProConnect.",
         "Si vous êtes agent public, réessayez dans une heure, puis faites vérifier votre compte professionnel. Aucun "
         "de vos droits n’a été retiré.",
@@ -129,7 +130,7 @@ REFUSALS = {
         "ProConnect vous présente sous une identité que nous ne connaissons pas, avec une adresse électronique qui "
         "appartient déjà à un compte. Cela arrive quand votre organisation change de fournisseur d’identité, ou quand "
         "une adresse change de titulaire.",
-        "Nous ne rapprochons jamais deux comptes sans vérification. Notre équipe est prévenue : écrivez-nous en "
+        "Nous ne rapprochons jamais deux comptes sans vérification. Notre équipe est prévenue : écrivez-nous en "
         "donnant la référence ci-dessous.",
         again=False,
         other_account=True,
@@ -145,7 +146,7 @@ REFUSALS = {
     "second_factor": Refusal(
         403,
         "Un second facteur est nécessaire",
-        "Les opérateurs agissent pour beaucoup de collectivités : leur connexion demande un second facteur, autre "
+        "Les opérateurs agissent pour beaucoup de collectivités : leur connexion demande un second facteur, autre "
         "qu’un code reçu par courriel.",
         "Recommencez avec votre second facteur (application, clé ou carte). Si votre organisation n’en propose pas, "
         "demandez-le à son service informatique.",
@@ -158,7 +159,7 @@ REFUSALS = {
         "Ce retour de déconnexion n’est pas reconnu",
         "L’adresse que vous avez suivie ne correspond à aucune déconnexion demandée dans ce navigateur. Votre session "
         "n’a pas changé.",
-        "Pour vous déconnecter, utilisez le bouton « Se déconnecter » en haut de la page.",
+        "Pour vous déconnecter, utilisez le bouton « Se déconnecter » en haut de la page.",
         again=False,
     ),
 }

@@ -84,10 +84,10 @@ def verify_id_token(  # noqa: PLR0913 - what is compared
     if "at_hash" in claims and claims["at_hash"] != _half_hash(access_token):
         raise _invalid("id_token.at_hash")
     acr, amr = claims.get("acr"), claims.get("amr", [])
-    if not isinstance(acr, str) or acr not in expected.acr_floor:
-        raise SignInRefused("level_too_low", "id_token.acr")
     if not isinstance(amr, list) or not all(isinstance(method, str) for method in amr):
         raise _invalid("id_token.amr")
+    if not isinstance(acr, str) or acr not in expected.acr_floor:
+        raise SignInRefused("level_too_low", "id_token.acr", sub=sub)
     return Authentication(sub, acr, tuple(amr))
 
 

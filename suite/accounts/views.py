@@ -193,7 +193,7 @@ def refuse(request: HttpRequest, refused: SignInRefused) -> HttpResponse:
     """Explain a refusal. The log line bears the page's reference and the reason, nothing of the request."""
     logger.warning("sign-in refused: %s", refused.reason)
     context: dict[str, Any] = {"refusal": refused.refusal, "code": refused.code}
-    return render(request, "accounts/refusal.html", context, status=refused.refusal.status)
+    return render(request, "accounts/refuse.html", context, status=refused.refusal.status)
 
 
 def local_path(url: str) -> str:

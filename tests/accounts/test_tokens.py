@@ -135,7 +135,7 @@ class TestIdToken:
     @pytest.mark.parametrize(
         "token",
         [
-            jwt.encode(id_claims(), None, algorithm="none"),
+            jwt.encode(id_claims(), "", algorithm="none"),
             sign(id_claims(), "s" * 64, "HS256"),
             forge(id_claims(), PUBLIC_PEM),
             sign(id_claims(), "c" * 64, "HS256", kid=None),
@@ -182,7 +182,7 @@ class TestUserinfo:
         ("token", "reason"),
         [
             ('{"sub": "somebody", "email": "maire@commune.example"}', "userinfo.signature"),
-            (jwt.encode(user_claims(), None, algorithm="none"), "userinfo.alg"),
+            (jwt.encode(user_claims(), "", algorithm="none"), "userinfo.alg"),
             (sign(user_claims(), OTHER_KEY), "userinfo.signature"),
         ],
         ids=["plain JSON", "unsigned", "foreign key"],

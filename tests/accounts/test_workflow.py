@@ -31,7 +31,7 @@ ELSEWHERE = siret_of("130025265")
 
 @pytest.fixture
 def commune(db: None) -> Organization:
-    return CommuneRowFactory()
+    return CommuneRowFactory.create()
 
 
 @pytest.fixture
@@ -83,13 +83,13 @@ class TestSignIn:
         assert "CAMILLE@COMMUNE.EXAMPLE" in notice.body_html
 
     def test_the_email_of_a_closed_account_is_not_given_away(self, person: Person) -> None:
-        UserFactory(email=person.email, inactive=True)
+        UserFactory.create(email=person.email, inactive=True)
         with pytest.raises(SignInRefused, match="email_clash"):
             sign_in(person, PLAIN)
 
     def test_a_known_identity_taking_a_known_email_keeps_its_own_account(self, person: Person) -> None:
         user = sign_in(person, PLAIN)
-        UserFactory(email="maire@commune.example")
+        UserFactory.create(email="maire@commune.example")
         assert sign_in(replace(person, email="maire@commune.example"), PLAIN) == user
         assert "account.email_clash" in kinds("account")
 
@@ -103,7 +103,8 @@ class TestSignIn:
         assert user.usual_name == "L’Hostis"
         assert Event.objects.count() == before
 
-    def test_a_refusal_is_journaled_without_the_sub(self, db: None) -> None:
+    @pytest.mark.django_db
+    def test_a_refusal_is_journaled_without_the_sub(self) -> None:
         record_refusal(ISSUER, "somebody", "not_public")
         event = Event.objects.get(stream="sign-in")
         assert event.payload == {"reason": "not_public"}
@@ -124,20 +125,20 @@ class TestOperators:
     def test_an_operator_without_a_second_factor_is_refused(
         self, person: Person, authentication: Authentication
     ) -> None:
-        OperatorRoleFactory(user=sign_in(person, PLAIN))
+        OperatorRoleFactory.create(user=sign_in(person, PLAIN))
         with pytest.raises(SignInRefused, match="second_factor"):
             sign_in(person, authentication)
 
     @pytest.mark.parametrize("acr", ["eidas1-mfa", "eidas2", "eidas3"])
     def test_an_operator_with_one_comes_in(self, person: Person, acr: str) -> None:
-        role = OperatorRoleFactory(user=sign_in(person, PLAIN))
+        role = OperatorRoleFactory.create(user=sign_in(person, PLAIN))
         assert sign_in(person, Authentication("somebody", acr, ("pwd", "otp"))) == role.user
 
     @pytest.mark.parametrize("change", [{"idp_id": "another home"}, {"uid": "43"}], ids=str)
     def test_a_change_of_home_provider_suspends_the_place_of_an_operator(
         self, person: Person, change: dict[str, str]
     ) -> None:
-        OperatorRoleFactory(user=sign_in(person, PLAIN))
+        OperatorRoleFactory.create(user=sign_in(person, PLAIN))
         sign_in(replace(person, **change), STRONG)  # type: ignore[arg-type]  # two strings
         assert not OperatorRole.objects.get().active
         assert Event.objects.get(kind="account.provider_changed").payload == {
@@ -174,7 +175,7 @@ class TestRights:
         assert Membership.objects.count() == given
 
     def test_a_merged_commune_gives_no_right(self, person: Person, commune: Organization) -> None:
-        successor = CommuneRowFactory()
+        successor = CommuneRowFactory.create()
         Organization.objects.filter(pk=commune.pk).update(successor=successor, closed_on=timezone.localdate())
         sign_in(person, PLAIN)
         assert not Membership.objects.exists()
@@ -194,7 +195,7 @@ class TestRights:
 
     def test_a_manager_comes_back_a_manager(self, person: Person, commune: Organization) -> None:
         user = sign_in(person, PLAIN)
-        activate(user, commune, by=UserFactory())
+        activate(user, commune, by=UserFactory.create())
         sign_in(replace(person, siret=ELSEWHERE), PLAIN)
         assert not organizations_of(user).exists()
         sign_in(person, PLAIN)
@@ -203,31 +204,33 @@ class TestRights:
 
     def test_what_a_person_gave_survives_another_siret(self, person: Person) -> None:
         user = sign_in(person, PLAIN)
-        invited = MembershipFactory(user=user, invited=True)
+        invited = MembershipFactory.create(user=user, invited=True)
         sign_in(replace(person, siret=ELSEWHERE), PLAIN)
         assert list(organizations_of(user)) == [invited.organization]
 
 
 class TestActivate:
+    @pytest.mark.django_db
     @pytest.mark.parametrize("state", ["pending", "suspended"])
-    def test_a_right_becomes_a_managers(self, db: None, state: str) -> None:
-        by, membership = UserFactory(), MembershipFactory(state=state)
+    def test_a_right_becomes_a_managers(self, state: str) -> None:
+        by, membership = UserFactory.create(), MembershipFactory.create(state=state)
         activated = activate(membership.user, membership.organization, by=by)
         assert (activated.pk, activated.role, activated.state) == (membership.pk, "manager", "active")
         assert (activated.source, activated.decided_by, activated.resumes_to) == ("rule", by, "")
         assert Event.objects.get(kind="membership.activated").actor == by.pk
 
     def test_somebody_who_had_no_right_receives_a_persons(self, commune: Organization) -> None:
-        membership = activate(UserFactory(), commune, by=UserFactory())
+        membership = activate(UserFactory.create(), commune, by=UserFactory.create())
         assert (membership.role, membership.state, membership.source) == ("manager", "active", "person")
 
-    def test_an_ended_right_is_not_revived_but_replaced(self, db: None) -> None:
-        ended = MembershipFactory(ended=True)
-        assert activate(ended.user, ended.organization, by=UserFactory()).pk != ended.pk
+    @pytest.mark.django_db
+    def test_an_ended_right_is_not_revived_but_replaced(self) -> None:
+        ended = MembershipFactory.create(ended=True)
+        assert activate(ended.user, ended.organization, by=UserFactory.create()).pk != ended.pk
 
     def test_doing_it_again_changes_nothing(self, commune: Organization) -> None:
-        user, by = UserFactory(), UserFactory()
-        assert activate(user, commune, by=by) == activate(user, commune, by=UserFactory())
+        user, by = UserFactory.create(), UserFactory.create()
+        assert activate(user, commune, by=by) == activate(user, commune, by=UserFactory.create())
         assert Event.objects.filter(kind="membership.activated").count() == 1
         assert Membership.objects.get().decided_by == by
 
@@ -247,7 +250,7 @@ class TestAtTheSameTime:
         assert [str(failure) for failure in failures] == ["email_clash"]
 
     def test_two_activations_make_one_manager(self, commune: Organization) -> None:
-        user, by = UserFactory(), UserFactory()
+        user, by = UserFactory.create(), UserFactory.create()
         memberships, failures = together(lambda: activate(user, commune, by=by).pk, 2)
         assert failures == []
         assert len(set(memberships)) == 1
@@ -280,5 +283,5 @@ def together(act: Callable[[], object], times: int) -> tuple[list[object], list[
 
 class TestOperatorsOfTheDemonstration:
     def test_an_identity_made_beforehand_is_found(self, person: Person) -> None:
-        identity = IdentityFactory(issuer=ISSUER, sub="somebody", user__email=person.email)
+        identity = IdentityFactory.create(issuer=ISSUER, sub="somebody", user__email=person.email)
         assert sign_in(person, PLAIN) == identity.user

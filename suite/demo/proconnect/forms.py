@@ -37,6 +37,6 @@ class PersonForm(DsfrBaseForm):  # type: ignore[misc]  # django-dsfr has no type
             siret = complete(f"{siret}0001")
         if not is_valid(siret):
             raise forms.ValidationError(
-                "Le SIRET doit avoir 14 chiffres et une clé juste ; un SIREN de 9 chiffres suffit."
+                "Le SIRET doit avoir 14 chiffres et une clé juste ; un SIREN de 9 chiffres suffit."
             )
         return siret

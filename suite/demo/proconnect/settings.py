@@ -105,7 +105,7 @@ IDP_OIDC_RATE_LIMITS = False
 
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
-# Not "no-referrer": Chromium would then send our own forms with a null Origin, which the CSRF check refuses.
+# Not "no-referrer": browsers would then post our own forms with a null origin, which the CSRF check refuses.
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

@@ -77,7 +77,7 @@ def choose(request: HttpRequest) -> HttpResponse:  # noqa: PLR0911 - idem
     try:
         params = signing.loads(request.POST.get("request", ""), salt=SALT, max_age=1800)
     except signing.BadSignature:
-        return _dead_end(request, "Y030110", "la page est restée ouverte trop longtemps : recommencez depuis le site")
+        return _dead_end(request, "Y030110", "la page est restée ouverte trop longtemps : recommencez depuis le site")
     if "cancel" in request.POST:
         return _answer(params, error="access_denied", error_description="User auth aborted")
     if "down" in request.POST:
