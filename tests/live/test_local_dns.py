@@ -151,7 +151,9 @@ class TestSurvives:
         packets = [b"", b"\0", good[:11], good[:-3], good + b"\xff" * 40, b"\xff" * 600, os.urandom(300)]
         packets += [good[:2] + bytes([0x28]) + good[3:], good[:4] + b"\0\0" + good[6:], good[:5] + b"\x02" + good[6:]]
         packets += [good[:12] + b"\xc0\x0c" + good[-4:], good[:2] + b"\x81" + good[3:]]
-        packets += [good[:position] + bytes([good[position] ^ 0xFF]) + good[position + 1 :] for position in range(len(good))]
+        packets += [
+            good[:position] + bytes([good[position] ^ 0xFF]) + good[position + 1 :] for position in range(len(good))
+        ]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             for packet in packets:
                 udp.sendto(packet, ("127.0.0.1", port))

@@ -315,7 +315,9 @@ class Killed(BaseException):
 def test_killed_after_each_outside_call_it_converges_with_nothing_built_twice(settings: Settings) -> None:
     settings.BACKENDS = {
         **settings.BACKENDS,
-        **{role: f"tests.provisioning.trouble.Mortal{role.title()}" for role in ["registrar", "dns", "mail", "storage"]},
+        **{
+            role: f"tests.provisioning.trouble.Mortal{role.title()}" for role in ["registrar", "dns", "mail", "storage"]
+        },
     }
     built = deployment(registered=True)
     Troubled.survived.clear()
