@@ -3,6 +3,7 @@
 The database: `tests/settings.py`.
 """
 
+from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
@@ -10,6 +11,7 @@ from django.apps import apps
 from pytest_socket import disable_socket, enable_socket
 
 from suite.catalog.models import Service
+from tests.demonstration import Demo
 
 _DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_sequences"}
 
@@ -30,3 +32,14 @@ def _catalogue(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("_django_db_helper")
         if not Service.objects.exists():
             import_module("suite.catalog.migrations.0002_services").load(apps, None)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Run `manage.py demo`, once for all who look at it: they share the xdist group "demonstration"."""
+    enable_socket()  # this comes before `_network`
+    demo = Demo(tmp_path_factory.mktemp("demo"))
+    demo.start()
+    yield demo
+    if demo.process.poll() is None:
+        demo.stop()

@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def pytest(*, fast: bool, without: list[str]) -> list[str]:
     """Return the command: both cores, branch coverage, and the order of this run in its header."""
-    command = [sys.executable, "-m", "pytest", "-n", "2", "-q"]
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-q"]
     # A part of the suite covers a part of the code: the threshold is the whole suite's.
     command += ["--cov", "--cov-branch"] if not fast and not without else ["--no-cov"]
     if fast:
@@ -78,7 +78,7 @@ def provide(needs: list[Need]) -> None:
         [*APT, "update"],
         [*APT, "install", "--no-install-recommends", *(need.package for need in needs)],
     ):
-        status = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - our own command
+        status = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode
         if status:
             say(f"`{' '.join(command)}` failed with status {status}.")
             return
@@ -86,7 +86,7 @@ def provide(needs: list[Need]) -> None:
 
 def run(command: list[str]) -> int:
     """Run pytest in the checkout; what it prints last stays last."""
-    return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603 - our own command
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 def say(sentence: str) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import warnings
 from pathlib import Path
 
 # Before the product reads its own: the tests' embedded server, unless DATABASE_URL names another. pytest-django comes
@@ -12,10 +11,7 @@ if "DATABASE_URL" not in os.environ:
 
     from suite import embedded
 
-    with warnings.catch_warnings():
-        # platformdirs says that a machine without XDG_RUNTIME_DIR (a container, cron) falls back to /tmp.
-        warnings.simplefilter("ignore")
-        embedded.connect("test-postgres")
+    embedded.connect("test-postgres")
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as _server:
         # Nothing here must survive a power cut: durability off, for this server only.
         for _name in ("fsync", "synchronous_commit", "full_page_writes"):

@@ -33,7 +33,7 @@ S = Dossier.Status
 STREAM = "dossier"
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
+class Refusal(Exception):
     """A move that was refused; `status` is the HTTP status it deserves, `str()` a French sentence."""
 
     status = 409

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 
-class Outcome(Exception):  # noqa: N818 - waiting is not an error
+class Outcome(Exception):
     """Why a step did not end. Only its three kinds are raised."""
 
     def __init__(self, code: str, note: str) -> None:

@@ -21,11 +21,11 @@ from suite.journal.workflow import record
 MESSAGES, FICHIERS = 2, 12
 
 
-class PlanRefused(Exception):  # noqa: N818 - the house's word
+class PlanRefused(Exception):
     """The plan cannot be started; the text says why, in French."""
 
 
-class WrongState(Exception):  # noqa: N818 - idem
+class WrongState(Exception):
     """The step is no longer where the person saw it; the text says so, in French."""
 
 

@@ -20,7 +20,7 @@ class Refusal:
     stronger: bool = False
 
 
-class SignInRefused(Exception):  # noqa: N818 - the domain's word
+class SignInRefused(Exception):
     """A sign-in stops here. Not one of Django's exceptions, which the library swallows along with their reason."""
 
     def __init__(self, code: str, reason: str = "", sub: str = "") -> None:

@@ -14,6 +14,7 @@ from suite.prepare import prepare as prepare_database
 
 LOCK = LOCAL / "demo.lock"
 LOGS = LOCAL / "logs"
+PROCONNECT = "suite.demo.proconnect.wsgi"
 DISCOVERY = "/api/v2/.well-known/openid-configuration"
 CELERY = [sys.executable, "-m", "celery", "--app", "suite", "--quiet"]
 
@@ -46,7 +47,7 @@ def children() -> list[Child]:
         return Child(name, command, ready, LOGS / f"{name}.log", environment())
 
     return [
-        child("proconnect", _gunicorn("suite.demo.proconnect.wsgi", proconnect, workers=1), serves(proconnect, DISCOVERY)),
+        child("proconnect", _gunicorn(PROCONNECT, proconnect, workers=1), serves(proconnect, DISCOVERY)),
         child("dns", [sys.executable, "manage.py", "local_dns", "--port", str(dns)], answers(dns)),
         child("web", _gunicorn("suite.wsgi", web, workers=2), serves(web, "/healthz")),
         child("worker", [*CELERY, "worker", *WORKER], says(LOGS / "worker.log", "ready.")),

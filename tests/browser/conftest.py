@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from pytest_socket import enable_socket
 
 from tests.demonstration import Demo
 
@@ -15,6 +16,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    enable_socket()
     if CHROMIUM is None:
         pytest.skip("no Chromium here: install it, or run as root on Debian or Ubuntu")
     with sync_playwright() as playwright:

@@ -1,4 +1,4 @@
-"""The whole journey in real Chromium, once with scripts and once without, every page under axe and an ear on the console."""
+"""The whole journey in real Chromium, with scripts and without; every page under axe, an ear on the console."""
 
 import re
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demonstration")]
 # Small eligible communes that no persona belongs to, one per way of walking.
 COMMUNES = {True: ("Langeac", "43112"), False: ("Férel", "56058")}
 SIRENS = {"43112": "214301129", "56058": "215600586"}
-OPERATOR = re.compile("Responsable.*ANCT")
+OPERATOR = re.compile("Responsable à l’ANCT")
 
 
 def accessible(page: Page) -> None:
@@ -26,7 +26,7 @@ def accessible(page: Page) -> None:
     assert not found, f"{page.url}: {found}"
 
 
-def look(page: Page, scripts: bool) -> None:  # noqa: FBT001
+def look(page: Page, *, scripts: bool) -> None:
     assert page.locator("h1").count() == 1, page.url
     expect(page.get_by_text("Démonstration", exact=True)).to_be_visible()
     if scripts:
@@ -44,74 +44,87 @@ def sign_in(page: Page, **person: str) -> None:
 
 def test_a_secretary_asks_an_operator_accepts_and_the_suite_comes_up(screen: Screen, scripts: bool) -> None:  # noqa: FBT001
     page = screen.open("/")
-    look(page, scripts)
-    name, code = COMMUNES[scripts]
-    page.get_by_role("searchbox").or_(page.get_by_role("combobox")).first.fill(name)
-    page.keyboard.press("Enter")
-    page.get_by_role("link", name=re.compile(name)).first.click()
-    look(page, scripts)
-    page.get_by_role("link", name="Faire une demande").first.click()
-    look(page, scripts)
-    email = f"mairie-{code}@navigateur.example"
-    sign_in(page, given_name="Claude", usual_name="D’Arc", email=email, siret=SIRENS[code])
-    page.get_by_role("button", name="Commencer la demande").click()
-
-    onward = page.get_by_role("button", name="Enregistrer et continuer")
-    look(page, scripts)
-    onward.click()  # everything is missing: said, and nothing lost
-    expect(page.get_by_role("alert")).to_be_visible()
-    expect(page).to_have_title(re.compile(r"^\s*Erreur"))
-    look(page, scripts)
-    page.get_by_label("Prénom").fill("Claude")
-    page.get_by_label("Nom", exact=True).fill("D’Arc")
-    page.get_by_label(re.compile("^Fonction")).select_option("secretaire")
-    page.get_by_label("Adresse électronique").fill("claude@navigateur.example")
-    page.get_by_label("Téléphone").fill("01 02 03 04 05")
-    onward.click()
-
-    look(page, scripts)
-    page.get_by_label(re.compile("gratuit sous collectivite.fr")).check(force=True)
-    page.get_by_role("button", name=re.compile(r"^Utiliser .*\.collectivite\.fr")).first.click()
-    onward.click()
-    look(page, scripts)
-    page.get_by_role("button", name="Mairie", exact=True).click()
-    for index in range(page.locator("fieldset.suite-mailbox").count()):
-        row = page.locator("fieldset.suite-mailbox").nth(index)
-        row.get_by_label("Adresse de secours").fill(f"secours-{index}@navigateur.example")
-        if row.get_by_label("Type").input_value() == "personal":
-            row.get_by_label("Prénom").fill("Claude")
-            row.get_by_label("Nom", exact=True).fill("D’Arc")
-            row.get_by_label(re.compile("^Administre")).check(force=True)
-    onward.click()
-    look(page, scripts)
-    page.get_by_label(re.compile("^Stockage")).fill("10")
-    page.get_by_label(re.compile("^Fichiers")).check(force=True)
-    onward.click()
-    look(page, scripts)
-    for declaration in ("Je certifie que", "Je certifie être", "J’accepte les conditions"):
-        page.get_by_label(re.compile(declaration)).check(force=True)
-    page.get_by_role("button", name="Transmettre ma demande").click()
-    look(page, scripts)
+    ask(page, *COMMUNES[scripts], scripts=scripts)
     dossier = page.url.rstrip("/").rsplit("/", 1)[-1]
-
-    desk = screen.another()
-    desk.goto(f"{screen.base}/instruction/{dossier}/")
-    desk.get_by_role("link", name="S’identifier avec ProConnect").click()
-    desk.get_by_role("button", name=OPERATOR).first.click()
-    look(desk, scripts)
-    desk.get_by_role("button", name="M’attribuer cette demande").click()
-    look(desk, scripts)
-    desk.get_by_role("link", name="Accepter").click()
-    look(desk, scripts)
-    desk.get_by_role("button", name="Accepter la demande").click()
-    look(desk, scripts)
-
+    accept(screen, dossier, scripts=scripts)
     page.reload()
     if scripts:  # it comes up by itself
         expect(page.locator("[data-deployment-status=live]")).to_be_visible(timeout=60_000)
     else:
         wait_by_refreshing(page)
-    look(page, scripts)
+    look(page, scripts=scripts)
+
+
+def ask(page: Page, name: str, code: str, *, scripts: bool) -> None:
+    """From the home page to the request sent."""
+    look(page, scripts=scripts)
+    page.get_by_role("searchbox").or_(page.get_by_role("combobox")).first.fill(name)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name=re.compile(name)).first.click()
+    look(page, scripts=scripts)
+    page.get_by_role("link", name="Faire une demande").first.click()
+    look(page, scripts=scripts)
+    email = f"mairie-{code}@navigateur.example"
+    sign_in(page, given_name="Claude", usual_name="D’Arc", email=email, siret=SIRENS[code])
+    page.get_by_role("button", name="Commencer la demande").click()
+    for fill in (fill_requester, fill_name, fill_mailboxes, fill_storage):
+        look(page, scripts=scripts)
+        fill(page)
+        page.get_by_role("button", name="Enregistrer et continuer").last.click()
+    look(page, scripts=scripts)
+    for declaration in ("Je certifie que", "Je certifie être", "J’accepte les conditions"):
+        page.get_by_label(re.compile(declaration)).check(force=True)
+    page.get_by_role("button", name="Transmettre ma demande").click()
+    look(page, scripts=scripts)
+
+
+def fill_requester(page: Page) -> None:
+    page.get_by_role("button", name="Enregistrer et continuer").last.click()
+    # Everything is missing: it is said, in the title too.
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page).to_have_title(re.compile(r"^\s*Erreur"))
+    page.get_by_label("Prénom").fill("Claude")
+    page.get_by_label("Nom", exact=True).fill("D’Arc")
+    page.get_by_label(re.compile("^Fonction")).select_option("secretaire")
+    page.get_by_label("Adresse électronique").fill("claude@navigateur.example")
+    page.get_by_label("Téléphone").fill("01 02 03 04 05")
+
+
+def fill_name(page: Page) -> None:
+    page.get_by_label(re.compile("gratuit sous collectivite.fr")).check(force=True)
+    page.get_by_role("button", name=re.compile(r"^Utiliser .*\.collectivite\.fr")).first.click()
+
+
+def fill_mailboxes(page: Page) -> None:
+    page.get_by_role("button", name="Mairie", exact=True).click()
+    rows = page.locator("fieldset.suite-mailbox")
+    for index in range(rows.count()):
+        row = rows.nth(index)
+        row.get_by_label("Adresse de secours").fill(f"secours-{index}@navigateur.example")
+        if row.get_by_label("Type").input_value() == "personal":
+            row.get_by_label("Prénom").fill("Claude")
+            row.get_by_label("Nom", exact=True).fill("D’Arc")
+            row.get_by_label(re.compile("^Administre")).check(force=True)
+
+
+def fill_storage(page: Page) -> None:
+    page.get_by_label(re.compile("^Stockage")).fill("10")
+    page.get_by_label(re.compile("^Fichiers")).check(force=True)
+
+
+def accept(screen: Screen, dossier: str, *, scripts: bool) -> None:
+    """From the operator's sign-in to the decision."""
+    desk = screen.another()
+    desk.goto(f"{screen.base}/instruction/{dossier}/")
+    desk.get_by_role("link", name="S’identifier avec ProConnect").click()
+    desk.get_by_role("button", name=OPERATOR).first.click()
+    look(desk, scripts=scripts)
+    desk.get_by_role("button", name="M’attribuer cette demande").click()
+    look(desk, scripts=scripts)
+    desk.get_by_role("link", name="Accepter").click()
+    look(desk, scripts=scripts)
+    desk.get_by_role("button", name="Accepter la demande").click()
+    look(desk, scripts=scripts)
 
 
 def wait_by_refreshing(page: Page) -> None:
@@ -123,14 +136,24 @@ def wait_by_refreshing(page: Page) -> None:
     raise AssertionError("never in service")
 
 
-PUBLIC = ["/", "/?q=saint", "/?q=zzzzzz", "/collectivites/38061/", "/collectivites/99999/", "/connexion/", "/mentions-legales/", "/accessibilite/", "/donnees-personnelles/"]
+PUBLIC = [
+    "/",
+    "/?q=saint",
+    "/?q=zzzzzz",
+    "/collectivites/38061/",
+    "/collectivites/99999/",
+    "/connexion/",
+    "/mentions-legales/",
+    "/accessibilite/",
+    "/donnees-personnelles/",
+]
 
 
 @pytest.mark.parametrize("path", PUBLIC)
 def test_public_pages_are_accessible_and_never_wider_than_a_phone(screen: Screen, scripts: bool, path: str) -> None:  # noqa: FBT001
     screen.page.set_viewport_size({"width": 360, "height": 740})
     page = screen.open(path)
-    look(page, scripts)
+    look(page, scripts=scripts)
     if scripts:
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
     if path == "/collectivites/99999/":

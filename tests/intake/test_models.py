@@ -131,9 +131,9 @@ def test_who_sees_which_states(who: str, seen: set[str], commune: Organization, 
     people: dict[str, Callable[[], User | AnonymousUser]] = {
         "author": lambda: agent,
         "colleague": lambda: MembershipFactory.create(organization=commune).user,
-        "reader of the commune": lambda: MembershipFactory.create(
-            organization=commune, role=Membership.Role.READER
-        ).user,
+        "reader of the commune": lambda: (
+            MembershipFactory.create(organization=commune, role=Membership.Role.READER).user
+        ),
         "suspended colleague": lambda: MembershipFactory.create(organization=commune, suspended=True).user,
         "former colleague": lambda: MembershipFactory.create(organization=commune, ended=True).user,
         "stranger": UserFactory.create,

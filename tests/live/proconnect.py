@@ -34,7 +34,7 @@ def proconnect(folder: Path, product: str, **environment: str) -> Iterator[str]:
     command = ["-m", "gunicorn", "suite.demo.proconnect.wsgi", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
     kept = {name: value for name, value in os.environ.items() if name not in {"DJANGO_SETTINGS_MODULE", "DATABASE_URL"}}
     with (folder / "proconnect.log").open("w+") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own program
+        process = subprocess.Popen(
             [sys.executable, *command, "--workers", "1", "--threads", "4"],
             env={
                 **kept,
