@@ -20,7 +20,7 @@ def environment() -> dict[str, str]:
         "REDIS_URL": "rediss://redis.example/0",
         "EMAIL_URL": "smtp+tls://suite@mail.example:587",
         "DEFAULT_FROM_EMAIL": "La Suite territoriale <ne-pas-repondre@suite.example>",
-        "OIDC_OP_ISSUER": "https://proconnect.example/api/v2",
+        "OIDC_OP_ISSUER": "https://auth.agentconnect.gouv.fr/api/v2",
         "OIDC_RP_CLIENT_SECRET": secrets.token_urlsafe(32),
     }
 
