@@ -105,9 +105,7 @@ class TestGuards:
             "str(s.DATABASES['default']['NAME']), 'suite.settings' in sys.modules]))"
         )
         environment = {**os.environ, "PROCONNECT_DEMO": "1", "PROCONNECT_DIR": str(tmp_path), "SECRET_KEY": "x" * 60}
-        ran = subprocess.run(
-            [sys.executable, "-c", told], env=environment, check=True, capture_output=True, text=True
-        )
+        ran = subprocess.run([sys.executable, "-c", told], env=environment, check=True, capture_output=True, text=True)
         secret, session, csrf, language, database, leaned = json.loads(ran.stdout)
         assert secret not in {"x" * 60, settings.SECRET_KEY}
         assert not {session, csrf, language} & {

@@ -1,10 +1,11 @@
 """Real Chromium, driven by Playwright, on the real demonstration."""
 
+import re
 import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Frame, Page, sync_playwright
 from pytest_socket import enable_socket
 
 from tests.demonstration import Demo
@@ -33,16 +34,23 @@ class Screen:
         self.scripts = scripts
         self.base = f"http://127.0.0.1:{demo.port}"
         self.complaints: list[str] = []
+        self.asked = ""
         self.page = self._attend(context)
 
     def _attend(self, context: BrowserContext) -> Page:
         page = context.new_page()
+        page.on("framenavigated", self._arrive)
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page
 
+    def _arrive(self, frame: Frame) -> None:
+        self.asked = frame.url
+
     def _listen(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
+        # A page that explains a 404 or a 422 is an answer; the console reports it all the same.
+        explained = re.search(r"status of 4\d\d", message.text) and message.location["url"] == self.asked
+        if message.type in {"error", "warning"} and not explained:
             self.complaints.append(f"{message.text} ({message.location})")
 
     def open(self, path: str) -> Page:
