@@ -80,6 +80,10 @@ def _version(folder: Path) -> str:
 def _rows(data: Path, name: str) -> list[dict[str, Any]]:
     try:
         rows = json.loads((data / name).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SnapshotError(
+            str(data / name), "", f"fichier absent : ce dossier n’est pas celui de {_PACKAGE}."
+        ) from error
     except OSError as error:
         raise SnapshotError(str(data / name), "", f"fichier illisible ({error.strerror}).") from error
     except ValueError as error:

@@ -22,6 +22,7 @@ from suite.directory.models import Name, Organization
 LONGEST = 100
 SHORTEST = 2
 _MOST_WORDS = 8
+_FEW = 3
 
 
 class Tier(IntEnum):
@@ -57,6 +58,10 @@ class Hit:
     @property
     def past(self) -> Name | None:
         return self.match.past
+
+    @property
+    def alike(self) -> bool:
+        return self.tier is Tier.ALIKE
 
     @property
     def postcodes(self) -> str:
@@ -127,8 +132,8 @@ def _by_name(text: str, limit: int) -> list[Hit]:
     # Rows, not hits: a commune may answer by several of its names.
     room = limit * 2 + 10
     ranked = _exact_and_prefixes(folded, room, nature=nature)
-    # Resemblances only for who found nothing by its right name: beside it they would be noise.
-    if len(ranked) < limit and len(folded) > SHORTEST and Tier.EXACT not in {tier for _, tier in ranked}:
+    # Resemblances help who finds little by the name as typed; beside the right one they would be noise.
+    if len(ranked) < _FEW and len(folded) > SHORTEST and Tier.EXACT not in {tier for _, tier in ranked}:
         known = {pk for pk, _ in ranked}
         ranked += [(pk, tier) for pk, tier in _alike(folded, room, nature=nature) if pk not in known]
     return _hits(ranked, limit)

@@ -129,6 +129,7 @@ def _drop_half(rows: list[dict[str, Any]]) -> None:
     del rows[10_000:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "change", "said"),
     [
@@ -218,7 +219,7 @@ def test_another_package_or_an_unknown_vintage_is_refused(official: Path, tmp_pa
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SnapshotError, match="illisible"):
+    with pytest.raises(SnapshotError, match="absent"):
         package.read(tmp_path / "nowhere")
 
 
