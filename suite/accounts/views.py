@@ -1,5 +1,6 @@
 """Sign-in and sign-out. The library's two views are the only classes of the site: it asks for classes."""
 
+import json
 import logging
 import time
 from typing import Any
@@ -26,13 +27,16 @@ from suite.accounts.models import User
 from suite.accounts.oidc import Flow, pinned
 from suite.accounts.refusals import CALLBACK_ERRORS, DENIALS, SignInRefused
 from suite.accounts.rights import operator_scope
+from suite.accounts.workflow import STRONG
 
 logger = logging.getLogger(__name__)
 
 SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; the middleware ends the session twelve hours later
 LOGOUT_COOKIE = "suite_logout"
-STRONGER_CLAIMS = (
-    '{"id_token":{"acr":{"essential":true,"values":["eidas1-mfa","eidas2","eidas3"]},"amr":{"essential":true}}}'
+# What a second factor asks of ProConnect; `workflow.sign_in` checks that it came.
+STRONGER_CLAIMS = json.dumps(
+    {"id_token": {"acr": {"essential": True, "values": sorted(STRONG)}, "amr": {"essential": True}}},
+    separators=(",", ":"),
 )
 
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import time_machine
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
@@ -15,6 +16,7 @@ from suite.accounts import states
 from suite.accounts.oidc import ProConnectBackend
 from suite.accounts.refusals import REFUSALS, SignInRefused
 from suite.accounts.views import local_path, refuse
+from tests.accounts.threads import together
 from tests.factories.accounts import OperatorRoleFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -372,3 +374,32 @@ class TestStates:
         request: HttpRequest = rf.get(RETURN)
         request.session = client.session
         assert states.take(request, "state") is None
+
+    @pytest.mark.django_db(transaction=True)
+    def test_an_entry_taken_by_several_at_once_is_given_to_one(self, rf: RequestFactory, client: Client) -> None:
+        state, other = leave(client)["state"], leave(client)["state"]
+        key = client.session.session_key
+
+        def take() -> states.Entry | None:
+            request: HttpRequest = rf.get(RETURN)
+            request.session = SessionStore(key)
+            return states.take(request, state)
+
+        taken, failures = together(take, 6)
+        assert failures == []
+        assert len([entry for entry in taken if entry is not None]) == 1
+        assert set(client.session["oidc_states"]) == {other}
+
+    @pytest.mark.django_db(transaction=True)
+    def test_tabs_that_leave_at_once_each_keep_their_entry(self, client: Client) -> None:
+        leave(client)
+        cookies = client.cookies
+
+        def depart() -> str:
+            tab = Client()
+            tab.cookies = cookies
+            return leave(tab)["state"]
+
+        left, failures = together(depart, 4)
+        assert failures == []
+        assert set(left) < set(client.session["oidc_states"])

@@ -1,9 +1,6 @@
-import threading
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from suite.accounts.models import Identity, Membership, OperatorRole, User
@@ -14,6 +11,7 @@ from suite.accounts.workflow import activate, record_refusal, sign_in
 from suite.directory.models import Organization
 from suite.journal.models import Event
 from suite.notices.models import Notice
+from tests.accounts.threads import together
 from tests.factories.accounts import (
     CommuneRowFactory,
     IdentityFactory,
@@ -255,30 +253,6 @@ class TestAtTheSameTime:
         assert failures == []
         assert len(set(memberships)) == 1
         assert Event.objects.filter(kind="membership.activated").count() == 1
-
-
-def together(act: Callable[[], object], times: int) -> tuple[list[object], list[Exception]]:
-    """Run it in as many threads, released at once; return the results and the failures."""
-    barrier = threading.Barrier(times)
-    results: list[object] = []
-    failures: list[Exception] = []
-
-    def run() -> None:
-        try:
-            connection.ensure_connection()
-            barrier.wait(timeout=10)
-            results.append(act())
-        except Exception as error:  # noqa: BLE001 - handed to the test
-            failures.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run) for _ in range(times)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=20)
-    return results, failures
 
 
 class TestOperatorsOfTheDemonstration:

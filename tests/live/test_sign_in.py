@@ -416,6 +416,15 @@ class TestBackChannel:
         assert not browser.signed_in
         assert not User.objects.exists()
 
+    @pytest.mark.parametrize("kind", ["application/json", "application/jwt2", "text/plain", ""])
+    def test_a_userinfo_is_a_signed_answer_by_its_own_word(
+        self, browser: Browser, faulty: Faulty, kind: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        faulty.answer = (200, {"Content-Type": kind}, b"a.b.c")
+        with override_settings(OIDC_OP_USER_ENDPOINT=faulty.url):
+            browser.become("secretaire")
+        assert "sign-in refused: userinfo.content_type" in caplog.text
+
     @pytest.mark.parametrize("endpoint", ["TOKEN", "USER", "JWKS"])
     def test_a_redirection_is_never_followed(self, browser: Browser, faulty: Faulty, endpoint: str) -> None:
         with Faulty() as elsewhere:
