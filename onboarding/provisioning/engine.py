@@ -14,7 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, KombuError
 
 from onboarding.provisioning import steps
 from onboarding.provisioning.errors import NotYet, Outcome, Refused, Unavailable
@@ -63,7 +63,7 @@ def wake(deployment_id: UUID) -> None:
 
     try:
         tasks.advance.apply_async((str(deployment_id),), expires=MESSAGE_LIFE, retry=False)
-    except (OperationalError, OSError):
+    except (KombuError, ChannelError, OSError):
         logger.warning("The broker is out of reach: deployment %s waits for the next sweep.", deployment_id)
 
 

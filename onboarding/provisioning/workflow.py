@@ -1,7 +1,6 @@
 """The verbs of a deployment: start, and what a person may do to a step that is blocked."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -76,7 +75,7 @@ def start(plan: Plan, *, by: User) -> Deployment:
         by=by,
         payload={"domain": deployment.domain, "zone_kind": deployment.zone_kind, "mailboxes": len(plan.mailboxes)},
     )
-    transaction.on_commit(partial(engine.wake, deployment.pk), robust=True)
+    transaction.on_commit(lambda: engine.wake(deployment.pk), robust=True)
     return deployment
 
 
@@ -86,7 +85,7 @@ def retry(step: Step, *, by: User) -> None:
     _may_operate(by, step)
     _leave_blocked(step, status=Step.Status.WAITING, failures=0, due_at=timezone.now(), code="", note="")
     _record("step_retried", step, by=by)
-    transaction.on_commit(partial(engine.wake, step.deployment_id), robust=True)
+    transaction.on_commit(lambda: engine.wake(step.deployment_id), robust=True)
 
 
 @transaction.atomic
@@ -99,7 +98,7 @@ def skip(step: Step, *, by: User, reason: str) -> None:
     _leave_blocked(step, status=Step.Status.SKIPPED, finished_at=now, due_at=now)
     _record("step_skipped", step, by=by, comment=reason)
     engine.passed(step)
-    transaction.on_commit(partial(engine.wake, step.deployment_id), robust=True)
+    transaction.on_commit(lambda: engine.wake(step.deployment_id), robust=True)
 
 
 def may_operate(user: User | AnonymousUser, deployment: Deployment) -> bool:
