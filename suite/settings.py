@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "onboarding.analytics",
     "suite",
     "dsfr",  # before django.forms, whose templates it replaces
+    "widget_tweaks",  # the tags of dsfr's own form snippets
     "django_htmx",
     "django.forms",
     "django.contrib.admin",
@@ -202,6 +203,11 @@ DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 COLLECTIVITE_ZONE = env.str("COLLECTIVITE_ZONE", "collectivite.fr")
 # How long a killed worker keeps its step; longer than any task may last (a system check says so).
 PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_TIME_LIMIT + 10)
+
+# What a dossier may ask without a reason; beyond twice as much, two people decide.
+INTAKE_STANDARD_MAILBOXES = env.int("INTAKE_STANDARD_MAILBOXES", 20)
+INTAKE_STANDARD_STORAGE_GB = env.int("INTAKE_STANDARD_STORAGE_GB", 10)
+INTAKE_TERMS_VERSION = env.str("INTAKE_TERMS_VERSION", "2026-11")
 
 # Mail leaves by SMTP when EMAIL_URL says where; otherwise each message is a file of the checkout.
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="filemail://")

@@ -1,2 +1,15 @@
+from django.urls import path
+
+from onboarding.intake import desk
+
 app_name = "desk"
-urlpatterns: list[object] = []
+urlpatterns = [
+    path("", desk.queue, name="queue"),
+    path("<uuid:pk>/", desk.detail, name="detail"),
+    path("<uuid:pk>/prendre/", desk.take, name="take"),
+    path("<uuid:pk>/rendre/", desk.release, name="release"),
+    path("<uuid:pk>/confier/", desk.assign, name="assign"),
+    path("<uuid:pk>/accepter/", desk.approve, name="approve"),
+    path("<uuid:pk>/refuser/", desk.reject, name="reject"),
+    path("<uuid:pk>/demander-des-corrections/", desk.request_changes, name="request_changes"),
+]

@@ -77,7 +77,7 @@ class Organization(models.Model):
 
 
 class Name(models.Model):
-    """A name one may search: today's, or that of a commune déléguée, commune associée or arrondissement."""
+    """A name one may search: today's, or that of a commune déléguée, commune associée or arrondissement; or a code."""
 
     class Kind(models.TextChoices):
         """Whose name it is; the official file's own types, without their prefix."""
@@ -86,13 +86,14 @@ class Name(models.Model):
         DELEGATED = "deleguee", "commune déléguée"
         ASSOCIATED = "associee", "commune associée"
         DISTRICT = "arrondissement", "arrondissement municipal"
+        FORMER = "ancienne", "ancienne commune"  # the file gives its code, not its name: `name` is ""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="names")
     kind = models.CharField(max_length=15, choices=Kind)
     code = models.CharField(max_length=9)
-    name = models.CharField(max_length=150)
+    name = models.CharField(max_length=150, blank=True)
     # Folded for search: lower case, no accent, spaces for punctuation, "saint" spelled out, no leading article.
-    folded = models.CharField(max_length=150)
+    folded = models.CharField(max_length=150, blank=True)
 
     class Meta:
         constraints = [
@@ -147,6 +148,8 @@ class ImportRun(models.Model):
 
     source = models.CharField(max_length=200)
     vintage = models.CharField(max_length=40)
+    # SHA-256 of what was imported, the override table included: tells whether a file is the one already in.
+    digest = models.CharField(max_length=64)
     changes = models.JSONField(default=dict)
     finished_at = models.DateTimeField(auto_now_add=True)
 

@@ -1,0 +1,278 @@
+"""What is missing or wrong in a dossier: one list, for the pages, the API and the transitions alike."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from onboarding.intake import availability, mailboxes, names
+from onboarding.intake.models import Dossier, MailboxRequest, NameChoice
+from suite.accounts.models import User
+from suite.accounts.rights import Mandate, mandate
+from suite.directory.lookup import verdict_of
+from suite.directory.models import Organization
+
+NBSP = "\u00a0"
+MOST_MAILBOXES = 200
+MOST_STORAGE_GB = 10_000
+PHONE = re.compile(r"\+?[0-9]{9,15}")
+
+
+class Problem(NamedTuple):
+    """A thing to put right: the form field, its step (1 to 5), and a French sentence with the remedy."""
+
+    field: str
+    step: int
+    message: str
+
+    @property
+    def anchor(self) -> str:
+        """The id of the field in its page."""
+        return f"id_{self.field}"
+
+
+def can_submit(dossier: Dossier) -> list[Problem]:
+    """Return all that keeps the dossier from being sent or approved, by step; empty when nothing does.
+
+    Reads the dossier, its rows and the directory: about ten queries without prefetching.
+    """
+    return [
+        *standing_problems(dossier.organization),
+        *rivals(dossier),
+        *(problem for step in (1, 2, 3, 4, 5) for problem in step_problems(dossier, step)),
+    ]
+
+
+def step_problems(dossier: Dossier, step: int) -> list[Problem]:
+    """Return what is wrong in one step."""
+    return list({1: _requester, 2: _name, 3: _mailboxes, 4: _storage, 5: _declarations}[step](dossier))
+
+
+def standing_problems(organization: Organization) -> list[Problem]:
+    """Return why this organization may not ask at all, whatever it asks: its nature, its end, its population."""
+    if organization.successor_id is not None:
+        return [
+            Problem("organization", 1, "Cette collectivité a été remplacée par une autre : c’est à elle de demander.")
+        ]
+    verdict = verdict_of(organization)
+    if organization.nature not in {"COM", "CC"} or not verdict.may_request:
+        return [Problem("organization", 1, verdict.reason)]
+    return []
+
+
+def mandate_problems(dossier: Dossier, user: User) -> list[Problem]:
+    """Return why this person may not send the dossier in the organization's name."""
+    if mandate(user, dossier.organization) >= Mandate.ATTACHED:
+        return []
+    return [
+        Problem(
+            "organization",
+            1,
+            "Votre compte n’est pas rattaché à cette collectivité. Connectez-vous avec le compte ProConnect de la "
+            "collectivité, ou demandez à une personne déjà rattachée de transmettre la demande.",
+        )
+    ]
+
+
+def rivals(dossier: Dossier) -> list[Problem]:
+    """Return the one-dossier rule when another dossier of the organization is open, without naming it."""
+    others = Dossier.objects.open().filter(organization=dossier.organization_id).exclude(pk=dossier.pk)
+    if not others.exists():
+        return []
+    return [
+        Problem(
+            "organization",
+            1,
+            "Une autre demande de cette collectivité est déjà transmise. Rapprochez-vous de la personne qui la suit, "
+            f"ou écrivez à {settings.CONTACT_EMAIL}.",
+        )
+    ]
+
+
+def is_email(text: str) -> bool:
+    """Whether the text is one e-mail address."""
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return True
+
+
+_REQUIRED = {
+    "requester_given_name": "Indiquez votre prénom.",
+    "requester_family_name": "Indiquez votre nom.",
+    "requester_function": "Choisissez votre fonction dans la collectivité.",
+    "requester_email": "Indiquez l’adresse électronique où vous joindre.",
+    "requester_phone": "Indiquez le téléphone où vous joindre.",
+}
+
+
+def _requester(dossier: Dossier) -> Iterator[Problem]:
+    for field, message in _REQUIRED.items():
+        value = getattr(dossier, field)
+        if not value:
+            yield Problem(field, 1, message)
+        elif field == "requester_email" and not is_email(value):
+            yield Problem(
+                field,
+                1,
+                f"Cette adresse électronique n’est pas valide{NBSP}: par exemple «{NBSP}camille@mairie.fr{NBSP}».",
+            )
+        elif field == "requester_phone" and not PHONE.fullmatch(re.sub(r"[\s.()-]", "", value)):
+            yield Problem(field, 1, f"Ce téléphone n’est pas valide{NBSP}: par exemple «{NBSP}02 97 00 00 00{NBSP}».")
+
+
+def _name(dossier: Dossier) -> Iterator[Problem]:
+    if not dossier.family:
+        yield Problem("family", 2, "Choisissez d’où vient le nom de domaine.")
+        return
+    choices = list(dossier.names.all())
+    if not choices or choices[0].rank != 0:
+        yield Problem("name", 2, "Indiquez le nom souhaité.")
+    seen: set[str] = set()
+    for choice in choices:
+        if said := _choice(dossier, choice, seen):
+            yield Problem(field_of_rank(choice.rank), 2, said)
+        seen.add(choice.fqdn)
+    if dossier.family != Dossier.Family.EXISTING:
+        yield from _justification(dossier, choices)
+        return
+    if not dossier.dns_manager:
+        yield Problem("dns_manager", 2, "Indiquez qui gère aujourd’hui ce nom de domaine.")
+    if dossier.mail_in_use is None:
+        yield Problem("mail_in_use", 2, "Indiquez si une messagerie utilise déjà ce nom.")
+    elif dossier.mail_in_use and not dossier.mail_provider:
+        yield Problem("mail_provider", 2, "Indiquez chez qui est la messagerie actuelle.")
+
+
+def _choice(dossier: Dossier, choice: NameChoice, seen: set[str]) -> str:
+    if said := names.problem(choice.fqdn, dossier.family, shared_zone=settings.COLLECTIVITE_ZONE):
+        return said
+    if choice.fqdn in seen:
+        return f"Ce nom est déjà dans votre liste{NBSP}: laissez vide ou choisissez-en un autre."
+    checked = availability.check_name(choice.fqdn, dossier.family, dossier)
+    # Once approved, the name is taken by this very dossier.
+    if checked.code == "taken" and dossier.deployment_id is None:
+        return f"{checked.note} Choisissez-en un autre."
+    return ""
+
+
+def _justification(dossier: Dossier, choices: list[NameChoice]) -> Iterator[Problem]:
+    if dossier.justification or not any(choice.fqdn for choice in choices):
+        return
+    ladder = availability.labels(dossier.organization)
+    for choice in choices:
+        if choice.fqdn and not availability.tells_the_commune(choice.fqdn, ladder):
+            yield Problem(
+                "justification",
+                2,
+                f"«{NBSP}{choice.fqdn}{NBSP}» ne suffit pas à reconnaître la collectivité{NBSP}: expliquez ce choix, "
+                "ou prenez un des noms proposés.",
+            )
+            return
+
+
+def field_of_rank(rank: int) -> str:
+    """Return the form field of a name choice."""
+    return f"alternative_{rank}" if rank else "name"
+
+
+def _mailboxes(dossier: Dossier) -> Iterator[Problem]:
+    rows = list(dossier.mailboxes.all())
+    if not rows:
+        yield Problem("mailboxes", 3, "Ajoutez au moins une boîte aux lettres.")
+        return
+    if len(rows) > MOST_MAILBOXES:
+        yield Problem("mailboxes", 3, f"La liste compte {len(rows)} boîtes : {MOST_MAILBOXES} au plus par demande.")
+    if not any(row.administrator and row.kind == MailboxRequest.Kind.PERSONAL for row in rows):
+        yield Problem(
+            "mailboxes",
+            3,
+            "Désignez au moins une personne qui administrera les boîtes : cochez « Administre » sur sa boîte.",
+        )
+    domains = {choice.fqdn for choice in dossier.names.all() if choice.fqdn}
+    counts = Counter(row.local_part for row in rows)
+    for index, row in enumerate(rows):
+        for name, message in _mailbox(row, domains, counts):
+            yield Problem(f"mailboxes-{index}-{name}", 3, f"Boîte {index + 1} : {message}")
+
+
+def _mailbox(row: MailboxRequest, domains: set[str], counts: Counter[str]) -> Iterator[tuple[str, str]]:
+    personal = row.kind == MailboxRequest.Kind.PERSONAL
+    if personal and not row.given_name:
+        yield "given_name", "indiquez le prénom de la personne."
+    if personal and not row.family_name:
+        yield "family_name", "indiquez le nom de la personne."
+    if said := mailboxes.problem(row.local_part, row.kind):
+        yield "local_part", said
+    elif counts[row.local_part] > 1:
+        others = [p for p in mailboxes.proposals(row.given_name, row.family_name) if not counts[p]] if personal else []
+        remedy = f" Par exemple «{NBSP}{others[0]}{NBSP}»." if others else ""
+        yield "local_part", f"l’adresse «{NBSP}{row.local_part}{NBSP}» est deux fois dans la liste.{remedy}"
+    if said := _recovery(row, domains):
+        yield "recovery_email", said
+    if row.kind == MailboxRequest.Kind.REDIRECT and not row.target_list:
+        yield "targets", "indiquez vers quelles adresses rediriger."
+    for target in row.target_list:
+        if not is_email(target) and target not in counts:
+            yield "targets", f"«{NBSP}{target}{NBSP}» n’est ni une adresse électronique ni une boîte de la liste."
+
+
+def _recovery(row: MailboxRequest, domains: set[str]) -> str:
+    if not row.recovery_email:
+        personal = row.kind == MailboxRequest.Kind.PERSONAL
+        return "indiquez l’adresse de secours où envoyer les premiers accès." if personal else ""
+    if not is_email(row.recovery_email):
+        return "l’adresse de secours n’est pas valide."
+    if row.recovery_email.rpartition("@")[2].lower() in domains:
+        return "l’adresse de secours doit être hors du domaine demandé, qui n’existe pas encore."
+    return ""
+
+
+def _storage(dossier: Dossier) -> Iterator[Problem]:
+    if dossier.storage_gb is None:
+        yield Problem("storage_gb", 4, "Indiquez le stockage souhaité, en gigaoctets.")
+    elif not 1 <= dossier.storage_gb <= MOST_STORAGE_GB:
+        yield Problem("storage_gb", 4, f"Le stockage va de 1 à {MOST_STORAGE_GB} Go.")
+    if beyond_allocation(dossier) and not dossier.allocation_reason:
+        yield Problem(
+            "allocation_reason",
+            4,
+            f"La dotation prévue est de {settings.INTAKE_STANDARD_MAILBOXES} boîtes et de "
+            f"{settings.INTAKE_STANDARD_STORAGE_GB} Go : expliquez pourquoi il en faut davantage.",
+        )
+    for field in ("privacy_contact_email", "technical_contact_email"):
+        if getattr(dossier, field) and not is_email(getattr(dossier, field)):
+            yield Problem(field, 4, "Cette adresse électronique n’est pas valide : par exemple « contact@mairie.fr ».")
+    requested = [
+        row.service
+        for row in dossier.requested_services.select_related("service").prefetch_related("service__requires")
+    ]
+    chosen = {service.pk for service in requested}
+    for service in requested:
+        missing = [needed.name for needed in service.requires.all() if needed.pk not in chosen]
+        if missing:
+            yield Problem(
+                "services", 4, f"« {service.name} » a besoin de : {', '.join(missing)}. Ajoutez-le, ou retirez-le."
+            )
+
+
+def beyond_allocation(dossier: Dossier, times: int = 1) -> bool:
+    """Whether the dossier asks more than the standard allocation, so many times."""
+    return bool(
+        dossier.mailboxes.count() > times * settings.INTAKE_STANDARD_MAILBOXES
+        or (dossier.storage_gb or 0) > times * settings.INTAKE_STANDARD_STORAGE_GB
+    )
+
+
+def _declarations(dossier: Dossier) -> Iterator[Problem]:
+    if not dossier.declares_exact:
+        yield Problem("declares_exact", 5, "Certifiez que les informations données sont exactes.")
+    if not dossier.declares_mandate:
+        yield Problem("declares_mandate", 5, "Certifiez que vous êtes habilité à agir pour la collectivité.")
+    if not dossier.accepts_terms:
+        yield Problem("accepts_terms", 5, "Acceptez les conditions d’utilisation.")

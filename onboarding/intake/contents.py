@@ -1,0 +1,160 @@
+"""The five steps as plain values: read from the rows, and written back. Only `workflow` calls `write`."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from onboarding.intake import mailboxes, names
+from onboarding.intake.models import Dossier, MailboxRequest, NameChoice, Remark, RequestedService
+from onboarding.intake.reasons import COLUMNS
+
+# A step's values by form field: text, booleans, numbers, dates, and for step 3 a list of rows.
+Values = dict[str, Any]
+
+TITLES = {
+    1: "Votre commune et son éligibilité",
+    2: "Votre nom de domaine",
+    3: "Vos boîtes aux lettres",
+    4: "Stockage et services",
+    5: "Vérifier et transmettre",
+}
+STEP_COLUMNS: dict[int, tuple[str, ...]] = {
+    1: COLUMNS["requester"],
+    2: ("family", "accepts_alternatives", *COLUMNS["justification"], *COLUMNS["dns"]),
+    3: (),
+    4: (*COLUMNS["storage"], *COLUMNS["contacts"]),
+    5: ("declares_exact", "declares_mandate", "accepts_terms"),
+}
+NAME_FIELDS = ("name", "alternative_1", "alternative_2", "alternative_3")
+ROW_FIELDS = (
+    "kind",
+    "given_name",
+    "family_name",
+    "function",
+    "local_part",
+    "recovery_email",
+    "administrator",
+    "targets",
+)
+GROUP_OF = {column: group for group, columns in COLUMNS.items() for column in columns}
+
+
+def read(dossier: Dossier, step: int) -> Values:
+    """Return what is stored of a step, in the shape `write` takes."""
+    values: Values = {column: getattr(dossier, column) for column in STEP_COLUMNS[step]}
+    if step == 2:  # noqa: PLR2004 - the steps are numbered on the page
+        typed = {choice.rank: choice.typed for choice in dossier.names.all()}
+        values |= {field: typed.get(rank, "") for rank, field in enumerate(NAME_FIELDS)}
+    elif step == 3:  # noqa: PLR2004
+        values["mailboxes"] = [
+            {"id": str(row.pk), **{field: getattr(row, field) for field in ROW_FIELDS}}
+            for row in dossier.mailboxes.all()
+        ]
+    elif step == 4:  # noqa: PLR2004
+        values["services"] = sorted(row.service_id for row in dossier.requested_services.all())
+    elif step == 5:  # noqa: PLR2004
+        values["answers"] = {str(remark.pk): remark.answer for remark in open_remarks(dossier)}
+    return values
+
+
+def prepare(values: Values) -> Values:
+    """Return the values as they will be stored: mailboxes with their address normalised, or proposed when empty."""
+    if "mailboxes" not in values:
+        return values
+    rows = []
+    for row in values["mailboxes"]:
+        local_part = mailboxes.normalise(row["local_part"])[: mailboxes.LONGEST]
+        if not local_part and row["kind"] == MailboxRequest.Kind.PERSONAL:
+            local_part = mailboxes.proposal(row["given_name"], row["family_name"])
+        rows.append({**row, "local_part": local_part})
+    return {**values, "mailboxes": rows}
+
+
+def difference(stored: Values, values: Values) -> list[str]:
+    """Return the fields that change; a new mailbox row has no identity yet and always counts."""
+    return [field for field, value in values.items() if stored.get(field) != value]
+
+
+def same_rows(stored: list[Values], rows: list[Values]) -> bool:
+    """Whether two lists of mailboxes say the same thing, whatever the identity of their rows."""
+    return [{**row, "id": ""} for row in stored] == [{**row, "id": ""} for row in rows]
+
+
+def groups(fields: list[str]) -> set[str]:
+    """Return the groups (see `reasons.FIELDS`) the fields belong to; a declaration belongs to none."""
+    return {GROUP_OF[field] for field in fields if field in GROUP_OF}
+
+
+def columns(values: Values) -> Values:
+    """Return those of the values that are columns of the dossier."""
+    known = {column for step in STEP_COLUMNS.values() for column in step}
+    return {field: value for field, value in values.items() if field in known}
+
+
+def write(dossier: Dossier, values: Values) -> None:
+    """Store the values that are rows; the columns went in the transition's own statement."""
+    if "name" in values:
+        _write_names(dossier, values)
+    if "mailboxes" in values:
+        _write_mailboxes(dossier, values["mailboxes"])
+    if "services" in values:
+        RequestedService.objects.filter(dossier=dossier).delete()
+        RequestedService.objects.bulk_create(
+            RequestedService(dossier=dossier, service_id=service) for service in values["services"]
+        )
+    for pk, answer in values.get("answers", {}).items():
+        open_remarks(dossier).filter(pk=pk).update(answer=answer)
+
+
+def _write_names(dossier: Dossier, values: Values) -> None:
+    extension = {Dossier.Family.SHARED: settings.COLLECTIVITE_ZONE, Dossier.Family.NEW: "fr"}.get(
+        Dossier.Family(values["family"]) if values["family"] else Dossier.Family.EXISTING, ""
+    )
+    NameChoice.objects.filter(dossier=dossier).delete()
+    rows = []
+    for rank, field in enumerate(NAME_FIELDS):
+        if values[field]:
+            fqdn = names.normalise(values[field], default_extension=extension)[:253]
+            rows.append(
+                NameChoice(dossier=dossier, rank=rank, typed=values[field], fqdn=fqdn, skeleton=names.skeleton(fqdn))
+            )
+    NameChoice.objects.bulk_create(rows)
+
+
+def _write_mailboxes(dossier: Dossier, rows: list[Values]) -> None:
+    known = {str(pk) for pk in MailboxRequest.objects.filter(dossier=dossier).values_list("pk", flat=True)}
+    MailboxRequest.objects.filter(dossier=dossier).delete()
+    built = []
+    for position, row in enumerate(rows):
+        pk = row["id"] if row["id"] in known else str(uuid.uuid4())
+        known.discard(pk)
+        built.append(
+            MailboxRequest(pk=pk, dossier=dossier, position=position, **{field: row[field] for field in ROW_FIELDS})
+        )
+    MailboxRequest.objects.bulk_create(built)
+
+
+def open_remarks(dossier: Dossier) -> QuerySet[Remark]:
+    """Return the corrections asked and not answered yet."""
+    return Remark.objects.filter(dossier=dossier, closed_at__isnull=True)
+
+
+def unlocked(dossier: Dossier) -> frozenset[str] | None:
+    """Return the groups the requester may change; None means all of them (a draft)."""
+    if dossier.status == Dossier.Status.DRAFT:
+        return None
+    if dossier.status != Dossier.Status.NEEDS_CHANGES:
+        return frozenset()
+    return frozenset(group for remark in open_remarks(dossier) for group in remark.fields)
+
+
+def plain(value: object) -> str:
+    """Write a stored value for a reader who compares two versions."""
+    if isinstance(value, bool):
+        return "Oui" if value else "Non"
+    if isinstance(value, dt.date):
+        return value.strftime("%d/%m/%Y")
+    return "" if value is None else str(value)

@@ -1,0 +1,418 @@
+"""The five steps and the operators' decisions as forms.
+
+A step's form only reads what was typed: what is wrong with it is said by `checks`, so that page and transition agree.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.http import QueryDict
+from dsfr.forms import DsfrBaseForm
+
+from onboarding.intake import checks, contents, mailboxes
+from onboarding.intake.checks import Problem
+from onboarding.intake.models import Dossier, MailboxRequest, Remark
+from onboarding.intake.reasons import CHANGES, FIELDS, REJECTIONS, label
+from suite.catalog.models import Service
+
+SHORT, NAME, PARAGRAPH, LONG, EMAIL, FQDN = 50, 100, 500, 1000, 254, 253
+NBSP = "\u00a0"
+
+
+def _text(label: str, size: int, *, required: bool = True, **attrs: object) -> forms.CharField:
+    help_text = str(attrs.pop("help_text", ""))
+    widget: forms.Widget = (
+        forms.Textarea(attrs={"rows": 3, **attrs}) if size >= PARAGRAPH else forms.TextInput(attrs=attrs)
+    )
+    return forms.CharField(label=label, max_length=size, required=required, help_text=help_text, widget=widget)
+
+
+def _email(label: str, *, required: bool = True, help_text: str = "", autocomplete: str = "off") -> forms.CharField:
+    widget = forms.TextInput(attrs={"type": "email", "autocomplete": autocomplete})
+    return forms.CharField(label=label, max_length=EMAIL, required=required, help_text=help_text, widget=widget)
+
+
+class StepForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
+    """Reads what was typed. `required` says what a field is marked as; a draft may lack anything."""
+
+    use_required_attribute = False
+    step = 0
+
+    def full_clean(self) -> None:
+        """Read the fields without requiring any."""
+        marks = {name: field.required for name, field in self.fields.items()}
+        for field in self.fields.values():
+            field.required = False
+        super().full_clean()
+        for name, field in self.fields.items():
+            field.required = marks[name]
+
+    def show(self, problems: Iterable[Problem]) -> None:
+        """Attach to the fields what `checks` says of them."""
+        for problem in problems:
+            if problem.field in self.fields and problem.message not in self.errors.get(problem.field, []):
+                self.add_error(problem.field, problem.message)
+
+    def values(self, stored: contents.Values) -> contents.Values:
+        """Return what to store: what could be read, and the stored value of what could not."""
+        self.is_valid()
+        return {field: self.cleaned_data.get(field, stored.get(field)) for field in self.fields}
+
+    def lock(self, groups: frozenset[str] | None) -> None:
+        """Close the fields that are not to be corrected; None leaves all of them open."""
+        for name, field in self.fields.items():
+            if groups is not None and contents.GROUP_OF.get(name, "") not in {*groups, ""}:
+                field.disabled = True
+
+
+class RequesterForm(StepForm):
+    """1. Who asks."""
+
+    step = 1
+    requester_given_name = _text("Prénom", SHORT, autocomplete="given-name")
+    requester_family_name = _text("Nom", SHORT, autocomplete="family-name")
+    requester_function = forms.ChoiceField(
+        label="Fonction dans la collectivité", choices=[("", "Choisissez"), *Dossier.Function.choices]
+    )
+    requester_email = _email(
+        "Adresse électronique",
+        autocomplete="email",
+        help_text=f"Nous vous y répondrons. Par exemple{NBSP}: camille.dupont@mairie.fr",
+    )
+    requester_phone = _text(
+        "Téléphone", SHORT, autocomplete="tel", type="tel", help_text=f"Par exemple{NBSP}: 02 97 00 00 00"
+    )
+
+
+class NameForm(StepForm):
+    """2. The name."""
+
+    step = 2
+    family = forms.ChoiceField(
+        label="D’où vient le nom de domaine", choices=Dossier.Family.choices, widget=forms.RadioSelect
+    )
+    name = _text(
+        "Nom souhaité",
+        FQDN,
+        autocomplete="off",
+        spellcheck="false",
+        help_text=f"Par exemple{NBSP}: macommune.{settings.COLLECTIVITE_ZONE}, macommune.fr ou macommune.bzh",
+    )
+    alternative_1 = _text("Premier nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false")
+    alternative_2 = _text("Deuxième nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false")
+    alternative_3 = _text("Troisième nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false")
+    accepts_alternatives = forms.BooleanField(
+        label="J’accepte d’avance l’un de ces noms, dans cet ordre, si le premier n’est pas possible"
+    )
+    justification = _text(
+        "Explication du nom",
+        PARAGRAPH,
+        required=False,
+        help_text=f"À remplir si le nom n’est pas celui de la collectivité. {PARAGRAPH} caractères au plus.",
+    )
+    dns_manager = forms.ChoiceField(
+        label="Qui gère ce nom aujourd’hui",
+        required=False,
+        choices=[("", "Sans objet"), *Dossier.DnsManager.choices],
+        help_text="Seulement si vous gardez un nom que vous avez déjà.",
+    )
+    mail_in_use = forms.TypedChoiceField(
+        label="Une messagerie utilise-t-elle déjà ce nom",
+        required=False,
+        choices=[("", "Sans objet"), ("True", "Oui"), ("False", "Non")],
+        coerce=lambda value: value in {"True", True},
+        empty_value=None,
+    )
+    mail_provider = _text("Chez qui est cette messagerie", NAME, required=False)
+    mail_switch_on = forms.DateField(
+        label="Date souhaitée pour changer de messagerie",
+        required=False,
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+        error_messages={"invalid": f"Cette date n’est pas valide{NBSP}: par exemple 31/12/2026."},
+    )
+
+
+class StorageForm(StepForm):
+    """4. Storage, services, contacts."""
+
+    step = 4
+    storage_gb = forms.IntegerField(
+        label="Stockage souhaité, en gigaoctets (Go)",
+        min_value=0,
+        max_value=2_000_000_000,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+        help_text=f"La dotation prévue est de {settings.INTAKE_STANDARD_STORAGE_GB} Go.",
+        error_messages={
+            "invalid": f"Écrivez le stockage en chiffres, sans unité{NBSP}: par exemple 10.",
+            "min_value": "Le stockage ne peut pas être négatif.",
+            "max_value": "Ce stockage est trop grand.",
+        },
+    )
+    allocation_reason = _text(
+        "Pourquoi il vous faut davantage que la dotation",
+        PARAGRAPH,
+        required=False,
+        help_text=(
+            f"Seulement au-delà de {settings.INTAKE_STANDARD_MAILBOXES} boîtes aux lettres ou de "
+            f"{settings.INTAKE_STANDARD_STORAGE_GB} Go."
+        ),
+    )
+    services = forms.TypedMultipleChoiceField(
+        label="Services souhaités", required=False, coerce=int, widget=forms.CheckboxSelectMultiple
+    )
+    privacy_contact_name = _text("Contact pour la protection des données", NAME, required=False)
+    privacy_contact_email = _email("Son adresse électronique", required=False)
+    technical_contact_name = _text("Contact technique", NAME, required=False)
+    technical_contact_email = _email("Son adresse électronique", required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
+        super().__init__(*args, **kwargs)
+        field = self.fields["services"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - tells the type
+        field.choices = [
+            (service.pk, f"{service.name}{NBSP}: {service.description}")
+            for service in Service.objects.filter(offered=True)
+        ]
+
+    def values(self, stored: contents.Values) -> contents.Values:
+        """Return the services in a fixed order, so that the same choice compares equal."""
+        values = super().values(stored)
+        return {**values, "services": sorted(values["services"])}
+
+
+class DeclarationsForm(StepForm):
+    """5. What the requester declares, and what it answers to the corrections asked."""
+
+    step = 5
+    declares_exact = forms.BooleanField(label="Je certifie que les informations de cette demande sont exactes.")
+    declares_mandate = forms.BooleanField(label="Je certifie être habilité à agir au nom de la collectivité.")
+    accepts_terms = forms.BooleanField(
+        label=f"J’accepte les conditions d’utilisation (version {settings.INTAKE_TERMS_VERSION})."
+    )
+
+    def __init__(self, *args: Any, remarks: Iterable[Remark] = (), **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
+        super().__init__(*args, **kwargs)
+        self.answers = []
+        for remark in remarks:
+            name = f"answer-{remark.pk}"
+            self.answers.append(name)
+            self.fields[name] = _text(
+                f"Je maintiens ma réponse, voici pourquoi ({label(remark.reason)})",
+                LONG,
+                required=False,
+                help_text="Inutile si vous avez corrigé ce point.",
+            )
+            self.fields[name].widget.attrs["class"] = "fr-input"
+            self.initial[name] = remark.answer
+
+    def values(self, stored: contents.Values) -> contents.Values:
+        """Return the answers gathered under one name, by remark."""
+        values = super().values(stored)
+        answers = {name.removeprefix("answer-"): values.pop(name) or "" for name in self.answers}
+        return {**values, "answers": {**stored["answers"], **answers}}
+
+
+class MailboxForm(StepForm):
+    """One row of step 3."""
+
+    step = 3
+    id = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    kind = forms.ChoiceField(label="Type", choices=MailboxRequest.Kind.choices)
+    given_name = _text("Prénom", SHORT, autocomplete="off")
+    family_name = _text("Nom", SHORT, autocomplete="off")
+    function = _text("Fonction ou service", NAME, required=False, autocomplete="off")
+    local_part = _text(
+        "Début de l’adresse, avant le @",
+        mailboxes.LONGEST,
+        autocomplete="off",
+        spellcheck="false",
+        help_text=f"Laissez vide pour une personne{NBSP}: nous proposons prenom.nom.",
+    )
+    recovery_email = _email("Adresse de secours", help_text="Pour envoyer les premiers accès à une personne.")
+    administrator = forms.BooleanField(label="Administre les boîtes de la collectivité")
+    targets = _text(
+        "Adresses de destination ou personnes qui lisent la boîte",
+        LONG,
+        required=False,
+        help_text="Pour une redirection ou une boîte partagée, séparées par des virgules.",
+    )
+
+    def row(self) -> contents.Values:
+        """Return the row as `contents.write` takes it; what could not be read is kept as typed where it is text."""
+        read = {field: self.cleaned_data.get(field, "") for field in contents.ROW_FIELDS}
+        return {
+            **read,
+            "id": str(self.cleaned_data.get("id") or ""),
+            "kind": read["kind"] or MailboxRequest.Kind.PERSONAL,
+            "administrator": bool(read["administrator"]),
+        }
+
+
+class MailboxesForm:
+    """3. The rows, in order; as many as the hidden field `rows` says."""
+
+    step = 3
+
+    def __init__(self, data: Mapping[str, Any] | None = None, initial: contents.Values | None = None) -> None:
+        rows = (initial or {}).get("mailboxes", [])
+        self.is_bound = data is not None
+        self.locked = False
+        self.problems: list[Problem] = []
+        count = _count(data.get("rows")) if data is not None else len(rows)
+        self.rows = [
+            MailboxForm(data, prefix=f"mailboxes-{index}", initial=rows[index] if index < len(rows) else None)
+            for index in range(count)
+        ]
+
+    @property
+    def errors(self) -> list[str]:
+        """What could not be read in the rows."""
+        return [f"{row.prefix}-{field}" for row in self.rows if row.is_bound for field in row.errors]
+
+    def values(self, stored: contents.Values) -> contents.Values:  # noqa: ARG002 - a step form's signature
+        """Return the rows; a row whose text could not be read keeps what could."""
+        for row in self.rows:
+            row.is_valid()
+        return {"mailboxes": [row.row() for row in self.rows]}
+
+    def show(self, problems: Iterable[Problem]) -> None:
+        """Attach to the rows what `checks` says of them, the rest to the list."""
+        for problem in problems:
+            for row in self.rows:
+                name = problem.field.removeprefix(f"{row.prefix}-")
+                if name != problem.field and name in row.fields:
+                    row.add_error(name, problem.message)
+            if problem.field == "mailboxes":
+                self.problems.append(problem)
+
+    def lock(self, groups: frozenset[str] | None) -> None:
+        """Close the list when it is not to be corrected."""
+        if groups is not None and "mailboxes" not in groups:
+            self.locked = True
+            for row in self.rows:
+                for field in row.fields.values():
+                    field.disabled = True
+
+
+def _count(typed: object) -> int:
+    text = str(typed or "0")
+    return min(int(text), checks.MOST_MAILBOXES + 1) if text.isdecimal() and len(text) < 6 else 0  # noqa: PLR2004
+
+
+AnyStepForm = StepForm | MailboxesForm
+_FORMS: dict[int, type[StepForm]] = {1: RequesterForm, 2: NameForm, 4: StorageForm}
+
+
+def step_form(
+    step: int, stored: contents.Values, data: QueryDict | None, remarks: Iterable[Remark] = ()
+) -> AnyStepForm:
+    """Return the form of a step, showing what is stored, or reading what was posted."""
+    if step == MailboxesForm.step:
+        return MailboxesForm(data, stored)
+    if step == DeclarationsForm.step:
+        return DeclarationsForm(data, initial=stored, remarks=remarks)
+    return _FORMS[step](data, initial=stored)
+
+
+# --- Decisions --------------------------------------------------------------------------------------------------------
+
+
+class RejectForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
+    """Why, and what to tell the commune."""
+
+    use_required_attribute = False
+    reasons = forms.MultipleChoiceField(
+        label="Motifs du refus",
+        choices=list(REJECTIONS.items()),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choisissez au moins un motif de refus."},
+    )
+    message = _text(
+        "Message à la commune",
+        LONG,
+        help_text=f"Il sera envoyé tel quel. {LONG} caractères au plus.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
+        super().__init__(*args, **kwargs)
+        self.fields["message"].error_messages["required"] = (
+            "Écrivez à la commune pourquoi sa demande est refusée et ce qu’elle peut faire."
+        )
+
+
+class ChangesForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
+    """What to correct: reasons, the fields they open, and words."""
+
+    use_required_attribute = False
+    reasons = forms.MultipleChoiceField(
+        label="Motifs",
+        choices=[(code, change.label) for code, change in CHANGES.items()],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choisissez au moins un motif."},
+    )
+    fields_ = forms.MultipleChoiceField(
+        label="Points de la demande à corriger",
+        choices=[(code, f"Étape {field.step}{NBSP}: {field.label}") for code, field in FIELDS.items()],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="Laissez vide pour ouvrir les points liés aux motifs choisis.",
+    )
+    text = _text(
+        "Message à la commune",
+        LONG,
+        required=False,
+        help_text=f"Dites précisément ce qui est attendu. {LONG} caractères au plus.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for fields and words where the reason « Autre point » says neither."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if "other" in data.get("reasons", []):
+            if not data.get("text"):
+                self.add_error("text", f"«{NBSP}Autre point{NBSP}» demande une explication.")
+            if not data.get("fields_"):
+                self.add_error("fields_", "Désignez au moins un point de la demande à corriger.")
+        return data
+
+
+class ApproveForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
+    """Under which name, and what was checked by hand."""
+
+    use_required_attribute = False
+    rank = forms.TypedChoiceField(label="Nom accordé", coerce=int, widget=forms.RadioSelect)
+    check = _text("Ce que vous avez vérifié", LONG, required=False)
+    derogation = _text("Motif de la dérogation", LONG, required=False)
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - a form's own
+        choices: list[tuple[int, str]],
+        family: str,
+        sensitive: bool,
+        **kwargs: Any,  # noqa: ANN401 - a form's own
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        rank = self.fields["rank"]
+        assert isinstance(rank, forms.ChoiceField)  # noqa: S101 - tells the type
+        rank.choices = choices
+        if family == Dossier.Family.SHARED:
+            del self.fields["check"]
+        else:
+            self.fields["check"].help_text = (
+                "Comment la commune a prouvé qu’elle détient ce nom."
+                if family == Dossier.Family.EXISTING
+                else "Comment vous avez vérifié que ce nom est libre au registre et que la commune peut le réserver."
+            )
+        if not sensitive:
+            del self.fields["derogation"]
+
+
+class QueueForm(forms.Form):
+    """The filters of the queue; an unknown value is ignored."""
+
+    statut = forms.ChoiceField(required=False)
+    departement = forms.ChoiceField(required=False)
+    attribution = forms.ChoiceField(required=False)
+    q = forms.CharField(required=False, max_length=100)

@@ -1,0 +1,212 @@
+"""Domain names a commune may ask for: normalised, judged, proposed. No database, no network (`requests.md`, 4)."""
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+NBSP = "\u00a0"
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+SHORTEST = 3  # a bare name of one or two letters starts at « mairie-nom »
+
+# The extensions under the sovereignty of France (AFNIC's, and the .alsace, .bzh, .corsica, .paris registries).
+EXTENSIONS = (
+    "fr", "alsace", "bzh", "corsica", "paris", "eu", "gp", "gf", "mq", "re", "yt", "pm", "wf", "tf", "nc", "pf",
+)  # fmt: skip
+
+_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "Œ": "oe", "Æ": "ae", "ß": "ss", "ø": "o", "Ø": "o"})
+_JOINTS = re.compile(r"[\s'’‘ʼ`´_‐‑‒–—−-]+")
+_QUALIFIER = re.compile(r"\([^)]*\)")
+_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
+_LOOK_ALIKES = (("rn", "m"), ("0", "o"), ("1", "l"), ("i", "l"))
+
+
+class Reserved(NamedTuple):
+    """Why a label is kept from the public; `blocked` never given, otherwise two people decide."""
+
+    blocked: bool
+    reason: str
+
+
+_TECHNICAL = frozenset(
+    [
+        "www",
+        "mail",
+        "smtp",
+        "imap",
+        "pop",
+        "pop3",
+        "webmail",
+        "mx",
+        "autoconfig",
+        "autodiscover",
+        "localhost",
+        "wpad",
+        "ftp",
+        "dns",
+        "ntp",
+        "ldap",
+        "vpn",
+        "api",
+        "isatap",
+        "broadcasthost",
+        "_dmarc",
+    ]
+)
+_STATE = frozenset(
+    [
+        "gouv",
+        "gouvernement",
+        "prefecture",
+        "impots",
+        "police",
+        "gendarmerie",
+        "urgence",
+        "urgences",
+        "elections",
+        "anct",
+        "suite",
+        "service-public",
+        "assemblee",
+        "senat",
+        "elysee",
+        "matignon",
+        "justice",
+        "douane",
+        "douanes",
+        "franceconnect",
+        "proconnect",
+        "collectivite",
+        "republique",
+        "republique-francaise",
+        "france",
+        "etat",
+    ]
+)
+_NUMBERED = re.compile(r"(ns|mx|mail|smtp|imap|dns|www)[0-9]*")
+_PARTISAN = re.compile(r"(ensemble|avec|pour|tous|union|agir|elan|liste)-.+|.*-?(19|20)[0-9]{2}")
+
+
+def fold(text: str) -> str:
+    """Return the text in lower-case ASCII letters where a letter has one; the rest is left as it is."""
+    # Twice: a letter in bold or in a circle only shows its case once decomposed.
+    decomposed = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+    decomposed = unicodedata.normalize("NFKD", decomposed).casefold().translate(_LETTERS)
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+def slug(name: str) -> str:
+    """Return the label a commune's name gives: « L'Haÿ-les-Roses » is `l-hay-les-roses`; at most 63 characters."""
+    folded = _JOINTS.sub("-", fold(_QUALIFIER.sub(" ", name)))
+    kept = re.sub(r"[^a-z0-9-]+", "", folded)
+    return re.sub(r"-{2,}", "-", kept)[:63].strip("-")
+
+
+def normalise(typed: str, *, default_extension: str = "") -> str:
+    """Return the name meant by what was typed, an address of a site included; "" when nothing is left.
+
+    Characters that no rule converts stay, for `problem` to name them. A bare label takes the default extension.
+    """
+    text = fold(typed.strip())
+    text = _SCHEME.sub("", text).split("/")[0].split("?")[0].split("#")[0].split("@")[-1]
+    text = _QUALIFIER.sub("", text).strip().removeprefix("www.").strip(".")
+    # An encoded label (xn--) is left alone: collapsing its hyphens would make another name of it.
+    labels = [label if label.startswith("xn--") else _joined(label) for label in text.split(".")]
+    name = ".".join(labels).strip(".")
+    if name and "." not in name and default_extension:
+        name = f"{name}.{default_extension}"
+    return name
+
+
+def _joined(label: str) -> str:
+    return re.sub(r"-{2,}", "-", _JOINTS.sub("-", label.strip())).strip("-")
+
+
+def skeleton(name: str) -> str:
+    """Return the name without hyphens, look-alikes folded: two names of one skeleton would be confused."""
+    text = name.replace("-", "")
+    for seen, same in _LOOK_ALIKES:
+        text = text.replace(seen, same)
+    return text
+
+
+def label_problem(label: str) -> str:
+    """Return what is wrong with one label, as a French sentence, "" when nothing is."""
+    if not label:
+        return "Indiquez un nom."
+    if len(label) > 63:  # noqa: PLR2004 - RFC 1035
+        return "Ce nom est trop long : 63 caractères au plus entre deux points."
+    if label[2:4] == "--":
+        return "Ce nom ne peut pas avoir deux tirets en troisième et quatrième position."
+    if not LABEL.fullmatch(label):
+        return "Ce nom ne peut contenir que des lettres sans accent, des chiffres et des tirets à l’intérieur."
+    if label.isdigit():
+        return "Ce nom ne peut pas être fait que de chiffres."
+    return ""
+
+
+def problem(fqdn: str, family: str, *, shared_zone: str) -> str:
+    """Return what keeps a normalised name out of its family, as a French sentence, "" when nothing does.
+
+    `family` is a `Dossier.Family`: "collectivite" (one label under our zone), "new" (one label under a sovereign
+    extension) or "existing" (any name of at least two labels, ours excepted).
+    """
+    if not fqdn:
+        return "Indiquez le nom souhaité."
+    if len(fqdn) > 253:  # noqa: PLR2004 - RFC 1035
+        return f"Ce nom est trop long{NBSP}: 253 caractères au plus."
+    labels = fqdn.split(".")
+    malformed = next(filter(None, map(label_problem, labels)), "")
+    kept = reserved(labels[0]) if family != "existing" else None
+    return malformed or _misplaced(fqdn, family, shared_zone) or (kept.reason if kept and kept.blocked else "")
+
+
+def _misplaced(fqdn: str, family: str, shared_zone: str) -> str:
+    rest = fqdn.partition(".")[2]
+    if family == "collectivite" and rest != shared_zone:
+        return f"Ce nom doit être de la forme «{NBSP}commune.{shared_zone}{NBSP}», sans autre point."
+    if family == "new" and rest not in EXTENSIONS:
+        extensions = ", ".join(f".{extension}" for extension in EXTENSIONS)
+        return f"Ce nom doit être un seul mot suivi d’une de ces extensions{NBSP}: {extensions}."
+    if family == "existing" and not rest:
+        return f"Indiquez le nom entier, avec son extension{NBSP}: par exemple «{NBSP}macommune.fr{NBSP}»."
+    if family == "existing" and f".{fqdn}".endswith(f".{shared_zone}"):
+        return f"Un nom sous {shared_zone} se demande avec le choix «{NBSP}nom gratuit{NBSP}»."
+    return ""
+
+
+def reserved(label: str) -> Reserved | None:
+    """Return why a label is reserved, None when it is not."""
+    if label in _TECHNICAL or _NUMBERED.fullmatch(label):
+        return Reserved(blocked=True, reason="Ce nom est réservé à un usage technique. Choisissez-en un autre.")
+    if label in _STATE:
+        return Reserved(blocked=True, reason="Ce nom est réservé aux services de l’État. Choisissez-en un autre.")
+    if _PARTISAN.fullmatch(label):
+        return Reserved(
+            blocked=False, reason="Ce nom ressemble à celui d’une liste ou d’une année : deux personnes le reliront."
+        )
+    return None
+
+
+def labels_of(name: str, *, department: str, postcode: str, insee: str, shared: bool) -> list[str]:
+    """Return the labels a commune may recognisably bear, the most natural first; all are valid.
+
+    The ladder ends at the INSEE code because two communes may share name, département and postcode. `shared`: other
+    communes bear the name, which is then never proposed bare. `insee` and `department` are codes such as "2A004".
+    """
+    bare = slug(name)
+    if not bare:
+        return []
+    forms = [bare]
+    short = re.sub(r"^(l|la|le|les)-", "", bare)
+    if short not in {bare, ""}:
+        forms.append(short)
+    bases = [form for form in forms if not shared and len(form) >= SHORTEST]
+    bases += [] if shared else [f"{prefix}-{form}" for prefix in ("mairie", "ville", "commune") for form in forms]
+    suffixes = [suffix.lower() for suffix in (department, postcode, insee) if suffix]
+    bases += [f"{form}{suffix}" for suffix in suffixes for form in forms]
+    return [label for label in dict.fromkeys(bases) if not label_problem(label) and not _is_blocked(label)]
+
+
+def _is_blocked(label: str) -> bool:
+    kept = reserved(label)
+    return kept is not None and kept.blocked

@@ -1,0 +1,135 @@
+"""Who may do what to a dossier, who receives it, and when two people must decide."""
+
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+
+from onboarding.intake import availability, checks, names
+from onboarding.intake.models import Dossier
+from onboarding.provisioning.models import Deployment
+from suite.accounts.models import Membership, User
+from suite.accounts.rights import Mandate, mandate, operator_scope
+from suite.directory.lookup import covering, verdict_of
+from suite.directory.models import Operator, Organization
+
+SHORTEST_CHECK = 10
+
+ZONES = {
+    Dossier.Family.SHARED: Deployment.ZoneKind.SHARED,
+    Dossier.Family.NEW: Deployment.ZoneKind.REGISTERED,
+    Dossier.Family.EXISTING: Deployment.ZoneKind.EXTERNAL,
+}
+
+SENSITIVE = {
+    "eligibility_override": "l’éligibilité de la collectivité n’est pas établie",
+    "mandate_override": "le rattachement du demandeur à la collectivité n’est pas établi",
+    "name_unrelated": "le nom ne reprend pas celui de la collectivité, ou d’autres le portent aussi",
+    "name_reserved": "le nom est réservé, sous réserve d’examen",
+    "allocation": "la dotation dépasse le double de ce qui est prévu",
+}
+
+
+class Capacity(StrEnum):
+    """In which quality a person faces one dossier."""
+
+    REQUESTER = "requester"
+    OPERATOR = "operator"
+    ASSIGNEE = "assignee"
+    LEAD = "lead"
+
+
+def capacities(dossier: Dossier, user: User) -> frozenset[Capacity]:
+    """Return the qualities of the person; nobody decides on the commune where it belongs. Two queries at most."""
+    if requests(dossier, user):
+        return frozenset({Capacity.REQUESTER})
+    return frozenset() if is_insider(dossier, user) else staff_capacities(dossier, user)
+
+
+def requests(dossier: Dossier, user: User) -> bool:
+    """Whether the person may speak for the organization in this dossier: its author, or a member who may ask."""
+    if dossier.author_id == user.pk:
+        return True
+    return user.memberships.filter(
+        organization=dossier.organization_id,
+        state__in=[Membership.State.PENDING, Membership.State.ACTIVE],
+        role__in=[Membership.Role.REQUESTER, Membership.Role.MANAGER],
+    ).exists()
+
+
+def is_insider(dossier: Dossier, user: User) -> bool:
+    """Whether the person has a stake in the dossier: its author, or a member of the organization in any capacity."""
+    return (
+        dossier.author_id == user.pk
+        or user.memberships.filter(organization=dossier.organization_id).exclude(state=Membership.State.ENDED).exists()
+    )
+
+
+def staff_capacities(dossier: Dossier, user: User) -> frozenset[Capacity]:
+    """Return what the person's roles at operators allow, its own interests aside."""
+    scope = operator_scope(user)
+    if scope is None or not scope.instructs or not in_scope(dossier, user):
+        return frozenset()
+    held = {Capacity.OPERATOR}
+    if dossier.assignee_id == user.pk:
+        held.add(Capacity.ASSIGNEE)
+    if scope.leads:
+        held.add(Capacity.LEAD)
+    return frozenset(held)
+
+
+def in_scope(dossier: Dossier, user: User) -> bool:
+    """Whether an operator's staff follows the dossier: the same rule as `Dossier.objects.followed_by`."""
+    scope = operator_scope(user)
+    if scope is None or dossier.submitted_at is None or dossier.status == Dossier.Status.DRAFT:
+        return False
+    if scope.national or dossier.operator_id in scope.operators:
+        return True
+    organization = dossier.organization
+    territory = {organization.department_id, *organization.departments}
+    return dossier.status not in {Dossier.Status.APPROVED, Dossier.Status.REVOKED} and bool(
+        territory & scope.departments
+    )
+
+
+def route(organization: Organization) -> Operator | None:
+    """Return who decides: the best of the operators that cover the organization, the national one when none does."""
+    local = covering(organization)
+    return local[0] if local else Operator.objects.filter(national=True).first()
+
+
+def sensitive(dossier: Dossier, rank: int) -> list[str]:
+    """Return why two people must decide (keys of `SENSITIVE`), empty when one is enough. About six queries."""
+    found = []
+    if not verdict_of(dossier.organization).eligible:
+        found.append("eligibility_override")
+    if mandate(dossier.author, dossier.organization) < Mandate.ATTACHED:
+        found.append("mandate_override")
+    choice = next((choice for choice in dossier.names.all() if choice.rank == rank), None)
+    if choice and dossier.family != Dossier.Family.EXISTING:
+        label = choice.fqdn.split(".")[0]
+        if not availability.tells_the_commune(choice.fqdn, availability.labels(dossier.organization)):
+            found.append("name_unrelated")
+        if (kept := names.reserved(label)) and not kept.blocked:
+            found.append("name_reserved")
+    if checks.beyond_allocation(dossier, times=2):
+        found.append("allocation")
+    return found
+
+
+def facts(dossier: Dossier) -> dict[str, Any]:
+    """Return what a count will need later, as it is today: a merger must not alter the past. No personal text."""
+    organization = dossier.organization
+    return {
+        "organization": organization.code,
+        "kind": organization.kind,
+        "department": organization.department_id,
+        "epci": organization.epci.code if organization.epci else None,
+        "operator": str(dossier.operator_id) if dossier.operator_id else None,
+        "population": organization.population,
+        "population_year": organization.population_year,
+        "family": dossier.family,
+        "mailboxes": dossier.mailboxes.count(),
+        "storage_gb": dossier.storage_gb,
+        "standard_mailboxes": settings.INTAKE_STANDARD_MAILBOXES,
+    }

@@ -1,0 +1,123 @@
+"""Dossiers in each situation of their life, built without the verbs so that a test may start anywhere."""
+
+from typing import Any
+
+import factory
+from django.utils import timezone
+from factory.django import DjangoModelFactory
+
+from onboarding.intake import names
+from onboarding.intake.models import Dossier, MailboxRequest, NameChoice, Remark
+from tests.factories.accounts import UserFactory
+from tests.factories.directory import CommuneFactory, OperatorFactory
+
+VERDICT = {"outcome": "eligible_anct", "reason": "Éligible.", "population": 1200, "population_year": 2023}
+
+
+class NameChoiceFactory(DjangoModelFactory[NameChoice]):
+    """A wish: the commune's own name under the shared zone."""
+
+    class Meta:
+        model = NameChoice
+
+    dossier = factory.SubFactory("tests.factories.intake.DossierFactory")
+    rank = 0
+    typed = factory.LazyAttribute(lambda it: f"{names.slug(it.dossier.organization.name)}.collectivite.fr")
+    fqdn = factory.LazyAttribute(lambda it: names.normalise(it.typed))
+    skeleton = factory.LazyAttribute(lambda it: names.skeleton(it.fqdn))
+
+
+class MailboxRequestFactory(DjangoModelFactory[MailboxRequest]):
+    """A person's mailbox."""
+
+    class Meta:
+        model = MailboxRequest
+
+    dossier = factory.SubFactory("tests.factories.intake.DossierFactory")
+    position = factory.LazyAttribute(lambda it: it.dossier.mailboxes.count())
+    kind = MailboxRequest.Kind.PERSONAL
+    given_name = "Camille"
+    family_name = factory.Sequence(lambda n: f"Dupont{n}")
+    local_part = factory.LazyAttribute(lambda it: f"{it.given_name}.{it.family_name}".lower())
+    recovery_email = "secours@ailleurs.example"
+
+    class Params:
+        shared = factory.Trait(
+            kind=MailboxRequest.Kind.SHARED, given_name="", family_name="", local_part="mairie", recovery_email=""
+        )
+
+
+class DossierFactory(DjangoModelFactory[Dossier]):
+    """A complete draft of a village; the traits move it along its life. `empty` leaves it as `create` does."""
+
+    class Meta:
+        model = Dossier
+        skip_postgeneration_save = True
+
+    reference = factory.Sequence(lambda n: f"D-2000-{n:05d}")
+    organization = factory.SubFactory(CommuneFactory)
+    author = factory.SubFactory(UserFactory)
+    requester_given_name = "Camille"
+    requester_family_name = "Dupont"
+    requester_function = Dossier.Function.SECRETARY
+    requester_email = "camille@ailleurs.example"
+    requester_phone = "02 97 00 00 00"
+    family = Dossier.Family.SHARED
+    storage_gb = 10
+    declares_exact = True
+    declares_mandate = True
+    accepts_terms = True
+
+    class Params:
+        empty = factory.Trait(
+            requester_function="",
+            requester_phone="",
+            family="",
+            declares_exact=False,
+            declares_mandate=False,
+            accepts_terms=False,
+        )
+        sent = factory.Trait(
+            status=Dossier.Status.SUBMITTED,
+            operator=factory.SubFactory(OperatorFactory),
+            submitted_at=factory.LazyFunction(timezone.now),
+            verdict=factory.LazyFunction(lambda: dict(VERDICT)),
+            terms_version="2026-11",
+        )
+        in_review = factory.Trait(sent=True, status=Dossier.Status.IN_REVIEW, assignee=factory.SubFactory(UserFactory))
+        second_approval = factory.Trait(in_review=True, status=Dossier.Status.SECOND_APPROVAL)
+        needs_changes = factory.Trait(in_review=True, status=Dossier.Status.NEEDS_CHANGES)
+        approved = factory.Trait(
+            in_review=True,
+            status=Dossier.Status.APPROVED,
+            decided_at=factory.LazyFunction(timezone.now),
+            decided_by=factory.SelfAttribute("assignee"),
+        )
+        rejected = factory.Trait(
+            in_review=True,
+            status=Dossier.Status.REJECTED,
+            decided_at=factory.LazyFunction(timezone.now),
+            decided_by=factory.SelfAttribute("assignee"),
+        )
+        revoked = factory.Trait(approved=True, status=Dossier.Status.REVOKED)
+        withdrawn = factory.Trait(sent=True, status=Dossier.Status.WITHDRAWN)
+        expired = factory.Trait(status=Dossier.Status.EXPIRED)
+
+    @factory.post_generation  # type: ignore[untyped-decorator] # factory_boy declares no types
+    def contents(self: Any, create: bool, extracted: object, **_: object) -> None:  # noqa: FBT001 - its signature
+        """Give a complete dossier its wish and the requester's mailbox; `contents=False` does not."""
+        if create and extracted is not False and self.family:
+            NameChoiceFactory.create(dossier=self)
+            MailboxRequestFactory.create(dossier=self, administrator=True)
+
+
+class RemarkFactory(DjangoModelFactory[Remark]):
+    """A correction asked about the mailboxes."""
+
+    class Meta:
+        model = Remark
+
+    dossier = factory.SubFactory(DossierFactory, needs_changes=True)
+    reason = "mailbox_list"
+    fields = factory.LazyFunction(lambda: ["mailboxes"])
+    text = "Il manque l’accueil."
