@@ -89,11 +89,11 @@ def run(step: Step) -> None:
     except Outcome as outcome:
         finish(step, outcome)
     except SoftTimeLimitExceeded:
-        finish(step, Unavailable("time_limit", "L’opération a pris trop de temps ; nous la reprendrons."))
+        finish(step, Unavailable("time_limit", "L’opération a pris trop de temps ; nous la reprendrons."))
         raise
     except Exception:
         logger.exception("Step %s (%s) of deployment %s failed", step.pk, step.name, step.deployment_id)
-        finish(step, Unavailable("unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient."))
+        finish(step, Unavailable("unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient."))
     else:
         finish(step, None)
 

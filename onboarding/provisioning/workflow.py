@@ -65,7 +65,7 @@ def start(plan: Plan, *, by: User) -> Deployment:
     things = _things(plan, deployment)
     resources = {(kind, key): Resource(deployment=deployment, kind=kind, key=key, desired=d) for kind, key, d in things}
     if len(resources) != len(things):
-        raise PlanRefused("Deux boîtes aux lettres portent la même adresse : changez l’une des deux.")
+        raise PlanRefused("Deux boîtes aux lettres portent la même adresse : changez l’une des deux.")
     Resource.objects.bulk_create(resources.values())
     Step.objects.bulk_create(_steps(deployment, list(resources.values())))
     record(
@@ -116,7 +116,7 @@ def _leave_blocked(step: Step, **columns: Any) -> None:  # noqa: ANN401 - column
     """Test and set in one statement: two operators never both act on the same block."""
     blocked = Step.objects.filter(pk=step.pk, status=Step.Status.BLOCKED, deployment__closed_at__isnull=True)
     if not blocked.update(**columns):
-        raise WrongState("Cette étape n’attend plus d’intervention : quelqu’un vient peut-être d’agir.")
+        raise WrongState("Cette étape n’attend plus d’intervention : quelqu’un vient peut-être d’agir.")
 
 
 def _record(kind: str, step: Step, *, by: User, comment: str = "") -> None:
@@ -138,9 +138,9 @@ def _created(plan: Plan) -> Deployment:
             )
     except IntegrityError as error:
         if "deployment_domain_is_ascii" in str(error):
-            raise PlanRefused(f"« {plan.domain} » n’est pas un nom de domaine : corrigez-le.") from error
+            raise PlanRefused(f"« {plan.domain} » n’est pas un nom de domaine : corrigez-le.") from error
         raise PlanRefused(
-            "Ce nom de domaine ou cette collectivité a déjà une mise en service : reprenez celle qui existe."
+            "Ce nom de domaine ou cette collectivité a déjà une mise en service : reprenez celle qui existe."
         ) from error
 
 
@@ -167,7 +167,7 @@ def _things(plan: Plan, deployment: Deployment) -> list[tuple[Resource.Kind, str
     offered = {service.pk: service for service in Service.objects.filter(pk__in=plan.service_ids, offered=True)}
     for service_id in dict.fromkeys(plan.service_ids):
         if service_id not in offered:
-            raise PlanRefused(f"Le service nº {service_id} n’est pas proposé : retirez-le de la demande.")
+            raise PlanRefused(f"Le service nº {service_id} n’est pas proposé : retirez-le de la demande.")
         quota = {MESSAGES: plan.mail_quota, FICHIERS: plan.storage_quota}.get(
             service_id, offered[service_id].default_quota
         )

@@ -182,7 +182,7 @@ class TestSurvives:
 
 
 def test_a_port_already_taken_is_said(server: tuple[subprocess.Popen[str], int]) -> None:
-    second = subprocess.run(
+    second = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "manage.py", "local_dns", "--port", str(server[1])],
         cwd=ROOT,
         env=ENVIRONMENT,
