@@ -81,7 +81,7 @@ def _mx(lookup: Lookup, expected: Expected | None) -> Finding:
     if not found:
         return _fail("2.4", "no_mx", "Aucun serveur de messagerie (MX) n’est déclaré pour ce domaine.", lookup)
     if any(value.split()[-1] == "." for value in found):
-        return _fail("2.4", "null_mx", "Le domaine déclare qu’il ne reçoit pas de courriel (MX « . »).", lookup)
+        return _fail("2.4", "null_mx", "Le domaine déclare qu’il ne reçoit pas de courriel (MX « . »).", lookup)
     if expected is not None and found != expected.mx:
         if found > expected.mx:
             why = ("mx_conflicting", "Un autre serveur de messagerie (MX) est déclaré à côté.")
@@ -104,7 +104,7 @@ def _spf(lookup: Lookup, expected: Expected | None) -> tuple[Finding, Finding]:
         return _fail("2.5", "no_spf", missing, seen), _fail("B1", "no_spf", missing, seen)
     terms = records[0].split()[1:]
     if expected is not None and expected.spf.lower() not in (term.lower() for term in terms):
-        present = _fail("2.5", "spf_differs", f"L’enregistrement SPF ne contient pas « {expected.spf} ».", seen)
+        present = _fail("2.5", "spf_differs", f"L’enregistrement SPF ne contient pas « {expected.spf} ».", seen)
     else:
         present = _pass("2.5", "L’enregistrement SPF dit qui peut écrire au nom du domaine.", seen)
     return present, _spf_quality(records, terms, seen)
@@ -114,7 +114,7 @@ def _spf_quality(records: list[str], terms: list[str], seen: Lookup) -> Finding:
     lowered = [term.lower() for term in terms]
     end = next((term for term in lowered if term.endswith("all") and term.lstrip("+?~-") == "all"), "")
     if len(records) > 1:
-        finding = _fail("B1", "spf_duplicate", "Il y a plusieurs enregistrements SPF : aucun n’est valable.", seen)
+        finding = _fail("B1", "spf_duplicate", "Il y a plusieurs enregistrements SPF : aucun n’est valable.", seen)
     elif not all(_SPF_TERM.fullmatch(term) for term in terms):
         finding = _fail("B1", "spf_invalid", "L’enregistrement SPF contient un terme qui ne se lit pas.", seen)
     elif sum(bool(_SPF_LOOKUP.match(term)) for term in terms) > _SPF_LOOKUPS_MAX:
@@ -138,7 +138,7 @@ def _dmarc(facts: Facts) -> tuple[Finding, Finding]:
     seen = replace(lookup, values=tuple(records))
     if len(records) != 1:
         reason, sentence = (
-            ("dmarc_duplicate", "Il y a plusieurs enregistrements DMARC : aucun n’est valable.")
+            ("dmarc_duplicate", "Il y a plusieurs enregistrements DMARC : aucun n’est valable.")
             if records
             else ("no_dmarc", "Aucun enregistrement DMARC ne protège le domaine de l’usurpation.")
         )
@@ -194,7 +194,7 @@ def _dkim_one(lookup: Lookup, wanted: str | None) -> Finding:
     elif found.get("k", "rsa").lower() == "rsa" and _rsa_bits(found["p"]) < _RSA_BITS_MIN:
         finding = _fail("B2", "dkim_weak", "La clé de signature (DKIM) est trop courte ou illisible.", lookup)
     elif "y" in found.get("t", "").split(":"):
-        finding = _fail("B2", "dkim_testing", "La signature (DKIM) est déclarée « en essai ».", lookup)
+        finding = _fail("B2", "dkim_testing", "La signature (DKIM) est déclarée « en essai ».", lookup)
     else:
         finding = _pass("B2", "Les courriels du domaine sont signés (DKIM).", lookup)
     return finding
@@ -231,7 +231,7 @@ def _fail(rule: str, reason: str, sentence: str, lookup: Lookup) -> Finding:
 
 
 def _unknown(rule: str, lookup: Lookup) -> Finding:
-    return Finding(rule, "unknown", f"dns_{lookup.detail or 'unknown'}", "Le DNS n’a pas répondu : nous ne savons pas.")
+    return Finding(rule, "unknown", f"dns_{lookup.detail or 'unknown'}", "Le DNS n’a pas répondu : nous ne savons pas.")
 
 
 def _depends_on(rule: str, finding: Finding) -> Finding:

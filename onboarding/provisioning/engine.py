@@ -14,7 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, KombuError
 
 from onboarding.provisioning import steps
 from onboarding.provisioning.errors import NotYet, Outcome, Refused, Unavailable
@@ -63,7 +63,7 @@ def wake(deployment_id: UUID) -> None:
 
     try:
         tasks.advance.apply_async((str(deployment_id),), expires=MESSAGE_LIFE, retry=False)
-    except (OperationalError, OSError):
+    except (KombuError, ChannelError, OSError):
         logger.warning("The broker is out of reach: deployment %s waits for the next sweep.", deployment_id)
 
 
@@ -89,11 +89,11 @@ def run(step: Step) -> None:
     except Outcome as outcome:
         finish(step, outcome)
     except SoftTimeLimitExceeded:
-        finish(step, Unavailable("time_limit", "L’opération a pris trop de temps ; nous la reprendrons."))
+        finish(step, Unavailable("time_limit", "L’opération a pris trop de temps ; nous la reprendrons."))
         raise
     except Exception:
         logger.exception("Step %s (%s) of deployment %s failed", step.pk, step.name, step.deployment_id)
-        finish(step, Unavailable("unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient."))
+        finish(step, Unavailable("unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient."))
     else:
         finish(step, None)
 

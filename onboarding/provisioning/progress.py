@@ -149,7 +149,7 @@ def _sentence(deployment: Deployment, step: Step, state: str) -> str:
     if state == WAITING:
         return step.note
     if state == UNKNOWN:
-        return f"{step.note} Nous recommençons tout seuls ; vous n’avez rien à faire."
+        return f"{step.note} Nous recommençons tout seuls ; vous n’avez rien à faire."
     if state == BLOCKED:
         return f"{step.note} Votre opérateur, {deployment.operator.name}, doit intervenir."
     if state == SKIPPED:

@@ -84,7 +84,7 @@ def verification(step: Step) -> None:
     worst = next((finding for finding in wrong if finding.state == "fail"), wrong[0])
     if deployment.zone_kind != Kind.EXTERNAL:
         if worst.state == "unknown":
-            raise Unavailable(worst.reason, "Le DNS n’a pas répondu : nous ne savons pas encore si tout est publié.")
+            raise Unavailable(worst.reason, "Le DNS n’a pas répondu : nous ne savons pas encore si tout est publié.")
         raise NotYet(worst.reason, f"Publication en cours. {worst.sentence}", after=timedelta(seconds=5))
     age = timezone.now() - deployment.created_at
     if age > RECORDS_GIVEN_UP:

@@ -70,7 +70,7 @@ def skip(request: HttpRequest, pk: UUID) -> HttpResponse:
                 workflow.skip(step, by=_person(request), reason=form.cleaned_data["reason"])
             except workflow.WrongState as refusal:
                 return _conflict(request, step, str(refusal))
-            messages.success(request, "L’étape est passée ; la mise en service continue.")
+            messages.success(request, "L’étape est passée ; la mise en service continue.")
             return redirect("provisioning:detail", pk=step.deployment_id)
     status = 422 if form.is_bound else 200
     return render(request, "provisioning/skip.html", {"step": step, "form": form}, status=status)

@@ -1,7 +1,6 @@
 """The verbs of a deployment: start, and what a person may do to a step that is blocked."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -66,7 +65,7 @@ def start(plan: Plan, *, by: User) -> Deployment:
     things = _things(plan, deployment)
     resources = {(kind, key): Resource(deployment=deployment, kind=kind, key=key, desired=d) for kind, key, d in things}
     if len(resources) != len(things):
-        raise PlanRefused("Deux boîtes aux lettres portent la même adresse : changez l’une des deux.")
+        raise PlanRefused("Deux boîtes aux lettres portent la même adresse : changez l’une des deux.")
     Resource.objects.bulk_create(resources.values())
     Step.objects.bulk_create(_steps(deployment, list(resources.values())))
     record(
@@ -76,7 +75,7 @@ def start(plan: Plan, *, by: User) -> Deployment:
         by=by,
         payload={"domain": deployment.domain, "zone_kind": deployment.zone_kind, "mailboxes": len(plan.mailboxes)},
     )
-    transaction.on_commit(partial(engine.wake, deployment.pk), robust=True)
+    transaction.on_commit(lambda: engine.wake(deployment.pk), robust=True)
     return deployment
 
 
@@ -86,7 +85,7 @@ def retry(step: Step, *, by: User) -> None:
     _may_operate(by, step)
     _leave_blocked(step, status=Step.Status.WAITING, failures=0, due_at=timezone.now(), code="", note="")
     _record("step_retried", step, by=by)
-    transaction.on_commit(partial(engine.wake, step.deployment_id), robust=True)
+    transaction.on_commit(lambda: engine.wake(step.deployment_id), robust=True)
 
 
 @transaction.atomic
@@ -99,7 +98,7 @@ def skip(step: Step, *, by: User, reason: str) -> None:
     _leave_blocked(step, status=Step.Status.SKIPPED, finished_at=now, due_at=now)
     _record("step_skipped", step, by=by, comment=reason)
     engine.passed(step)
-    transaction.on_commit(partial(engine.wake, step.deployment_id), robust=True)
+    transaction.on_commit(lambda: engine.wake(step.deployment_id), robust=True)
 
 
 def may_operate(user: User | AnonymousUser, deployment: Deployment) -> bool:
@@ -117,7 +116,7 @@ def _leave_blocked(step: Step, **columns: Any) -> None:  # noqa: ANN401 - column
     """Test and set in one statement: two operators never both act on the same block."""
     blocked = Step.objects.filter(pk=step.pk, status=Step.Status.BLOCKED, deployment__closed_at__isnull=True)
     if not blocked.update(**columns):
-        raise WrongState("Cette étape n’attend plus d’intervention : quelqu’un vient peut-être d’agir.")
+        raise WrongState("Cette étape n’attend plus d’intervention : quelqu’un vient peut-être d’agir.")
 
 
 def _record(kind: str, step: Step, *, by: User, comment: str = "") -> None:
@@ -139,9 +138,9 @@ def _created(plan: Plan) -> Deployment:
             )
     except IntegrityError as error:
         if "deployment_domain_is_ascii" in str(error):
-            raise PlanRefused(f"« {plan.domain} » n’est pas un nom de domaine : corrigez-le.") from error
+            raise PlanRefused(f"« {plan.domain} » n’est pas un nom de domaine : corrigez-le.") from error
         raise PlanRefused(
-            "Ce nom de domaine ou cette collectivité a déjà une mise en service : reprenez celle qui existe."
+            "Ce nom de domaine ou cette collectivité a déjà une mise en service : reprenez celle qui existe."
         ) from error
 
 
@@ -168,7 +167,7 @@ def _things(plan: Plan, deployment: Deployment) -> list[tuple[Resource.Kind, str
     offered = {service.pk: service for service in Service.objects.filter(pk__in=plan.service_ids, offered=True)}
     for service_id in dict.fromkeys(plan.service_ids):
         if service_id not in offered:
-            raise PlanRefused(f"Le service nº {service_id} n’est pas proposé : retirez-le de la demande.")
+            raise PlanRefused(f"Le service nº {service_id} n’est pas proposé : retirez-le de la demande.")
         quota = {MESSAGES: plan.mail_quota, FICHIERS: plan.storage_quota}.get(
             service_id, offered[service_id].default_quota
         )

@@ -19,7 +19,6 @@ def key(bits: int) -> str:
 
 STRONG, OTHER, WEAK = key(2048), key(2048), key(1024)
 DKIM = f"v=DKIM1; k=rsa; p={STRONG}"
-NONE, UNKNOWN = "none", "unknown"
 
 
 def look(*values: str, outcome: Any = "answer", detail: str = "") -> Lookup:
@@ -52,7 +51,7 @@ def judged(rule: str, seen: Facts, expected: Expected | None = None) -> tuple[st
     return finding.state, finding.reason
 
 
-GOLDEN = [
+GOLDEN: list[tuple[str, dict[str, Any], str, str]] = [
     ("2.4", {}, "pass", "ok"),
     ("2.4", {"mx": ABSENT}, "fail", "no_mx"),
     ("2.4", {"mx": look("0 .")}, "fail", "null_mx"),
@@ -112,7 +111,7 @@ def test_a_domain_is_judged(rule: str, changed: dict[str, Any], state: str, reas
     assert judged(rule, facts(**changed)) == (state, reason)
 
 
-WANTED = [
+WANTED: list[tuple[str, dict[str, Any], str, str]] = [
     ("2.4", {}, "pass", "ok"),
     ("2.4", {"mx": look("10 mx1.suite.example.")}, "fail", "mx_incomplete"),
     ("2.4", {"mx": look("10 autre.example.")}, "fail", "mx_differs"),

@@ -127,7 +127,7 @@ def test_a_pool_killed_at_any_moment_builds_everything_once(world: Path, tmp_pat
     boxes = tuple(MailboxPlan(f"boite{number}", f"Boîte {number}", "shared") for number in range(30))
     built = deployment(mailboxes=boxes)
     workers = Workers(tmp_path / "broker", world, pool="prefork", lease=4, backends={})
-    chance = random.Random()
+    chance = random.Random()  # noqa: S311 - when to kill, not a secret
     until = time.monotonic() + 180
     with stopped(workers):
         for _ in range(5):

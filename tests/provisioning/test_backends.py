@@ -288,9 +288,13 @@ class TestWorld:
                 world.execute(statement)
 
     def test_a_change_that_fails_leaves_nothing(self) -> None:
-        with pytest.raises(Refused), changing() as world:
-            world.execute("INSERT INTO zones (name, owner) VALUES ('a.fr', 'x')")
-            raise Refused("no", "Non.")
+        def fail() -> None:
+            with changing() as world:
+                world.execute("INSERT INTO zones (name, owner) VALUES ('a.fr', 'x')")
+                raise Refused("no", "Non.")
+
+        with pytest.raises(Refused):
+            fail()
         assert listing()["zones"] == []
 
     def test_a_file_that_cannot_be_read_is_unavailable_not_a_crash(self, settings: Settings, tmp_path: Path) -> None:
