@@ -94,8 +94,8 @@ class TestConstraints:
 def test_no_business_fact_stands_on_both_a_dossier_and_a_deployment() -> None:
     # Identifiers and times are not facts (ruling 15).
     apart = {"id", "organization", "operator", "created_at", "events"}
-    mine = {field.name for field in Dossier._meta.get_fields()}
-    theirs = {field.name for field in Deployment._meta.get_fields()}
+    mine = {field.name for field in Dossier._meta.get_fields()}  # noqa: SLF001 - Django's own word for it
+    theirs = {field.name for field in Deployment._meta.get_fields()}  # noqa: SLF001 - idem
     assert mine & theirs <= apart
 
 
@@ -131,9 +131,9 @@ def test_who_sees_which_states(who: str, seen: set[str], commune: Organization, 
     people: dict[str, Callable[[], User | AnonymousUser]] = {
         "author": lambda: agent,
         "colleague": lambda: MembershipFactory.create(organization=commune).user,
-        "reader of the commune": lambda: MembershipFactory.create(
-            organization=commune, role=Membership.Role.READER
-        ).user,
+        "reader of the commune": lambda: (
+            MembershipFactory.create(organization=commune, role=Membership.Role.READER).user
+        ),
         "suspended colleague": lambda: MembershipFactory.create(organization=commune, suspended=True).user,
         "former colleague": lambda: MembershipFactory.create(organization=commune, ended=True).user,
         "stranger": UserFactory.create,
