@@ -1,6 +1,7 @@
 """Is a name free, and does it tell which commune bears it? Answered from our own tables."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.conf import settings
@@ -19,21 +20,34 @@ class Availability(NamedTuple):
     note: str
 
 
+TAKEN = "Ce nom est déjà utilisé par une collectivité de La Suite territoriale."
+
+
+def taken(wanted: Iterable[str]) -> set[str]:
+    """Return those of the names that a live deployment holds. One query."""
+    return set(
+        Deployment.objects.filter(domain__in=list(wanted), closed_at__isnull=True).values_list("domain", flat=True)
+    )
+
+
 def check_name(fqdn: str, family: str, dossier: Dossier) -> Availability:
     """Say whether a normalised name is free for this dossier. Two queries; no network."""
-    if Deployment.objects.filter(domain=fqdn, closed_at__isnull=True).exists():
-        return Availability("taken", "Ce nom est déjà utilisé par une collectivité de La Suite territoriale.")
+    if taken([fqdn]):
+        return Availability("taken", TAKEN)
     if holds(fqdn, dossier).exists():
         return Availability(
-            "pending_conflict", "Une autre demande porte sur ce nom : il ira à la première demande acceptée."
+            "pending_conflict", "Une autre demande porte sur ce nom\u00a0: il ira à la première demande acceptée."
         )
+    return unheld(family)
+
+
+def unheld(family: str) -> Availability:
+    """Say what is known of a name that nobody holds in our tables."""
     if family == Dossier.Family.SHARED:
         return Availability("free", "Ce nom est libre aujourd’hui.")
     if family == Dossier.Family.NEW:
-        return Availability(
-            "unknown", "Nous vérifierons auprès du registre que ce nom est libre avant de vous répondre."
-        )
-    return Availability("unknown", "Nous vérifierons avec vous que la collectivité détient ce nom.")
+        return Availability("unknown", "L’opérateur vérifiera auprès du registre que ce nom est libre.")
+    return Availability("unknown", "L’opérateur vérifiera que la collectivité détient ce nom.")
 
 
 def holds(fqdn: str, dossier: Dossier) -> QuerySet[NameChoice]:
@@ -46,26 +60,28 @@ def holds(fqdn: str, dossier: Dossier) -> QuerySet[NameChoice]:
     )
 
 
-def homonyms(organization: Organization) -> list[Name]:
-    """Return the names of others, past ones included, that would give the same label as this organization's."""
-    wanted = names.slug(organization.name)
+def namesakes(organization: Organization) -> list[str]:
+    """Return the names of others that would give this organization's label: past ones, départements and regions too.
+
+    One query.
+    """
     folded = Name.objects.filter(organization=organization, kind=Name.Kind.CURRENT).values("folded")
-    rows = Name.objects.filter(folded__in=folded).exclude(organization=organization).select_related("organization")
-    return [row for row in rows if names.slug(row.name) == wanted]
+    others = Name.objects.filter(folded__in=folded).exclude(organization=organization).order_by().values_list("name")
+    departments = Department.objects.order_by()
+    rows = others.union(departments.values_list("name"), departments.exclude(region="").values_list("region"))
+    wanted = names.slug(organization.name)
+    return [name for (name,) in rows if names.slug(name) == wanted]
 
 
 def labels(organization: Organization) -> list[str]:
-    """Return the labels that say which organization this is, the most natural first. Two queries."""
-    shared = bool(homonyms(organization)) or names.slug(organization.name) in {
-        names.slug(name) for pair in Department.objects.values_list("name", "region") for name in pair if name
-    }
+    """Return the labels that say which organization this is, the most natural first. One query."""
     is_commune = organization.kind == Organization.Kind.COMMUNE
     return names.labels_of(
         organization.name,
         department=organization.department_id or "",
         postcode=organization.postcodes[0] if is_commune and organization.postcodes else "",
         insee=organization.code if is_commune else "",
-        shared=shared,
+        shared=bool(namesakes(organization)),
     )
 
 

@@ -13,6 +13,7 @@ from onboarding.intake import availability, mailboxes, names
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice
 from suite.accounts.models import User
 from suite.accounts.rights import Mandate, mandate
+from suite.catalog.models import Service
 from suite.directory.lookup import verdict_of
 from suite.directory.models import Organization
 
@@ -38,7 +39,7 @@ class Problem(NamedTuple):
 def can_submit(dossier: Dossier) -> list[Problem]:
     """Return all that keeps the dossier from being sent or approved, by step; empty when nothing does.
 
-    Reads the dossier, its rows and the directory: about ten queries without prefetching.
+    Six queries where `presentation.complete` fetched the dossier's rows.
     """
     return [
         *standing_problems(dossier.organization),
@@ -134,8 +135,10 @@ def _name(dossier: Dossier) -> Iterator[Problem]:
     if not choices or choices[0].rank != 0:
         yield Problem("name", 2, "Indiquez le nom souhaité.")
     seen: set[str] = set()
+    # Once approved, the name is taken by this very dossier.
+    taken = availability.taken(choice.fqdn for choice in choices) if dossier.deployment_id is None else set()
     for choice in choices:
-        if said := _choice(dossier, choice, seen):
+        if said := _choice(choice, dossier.family, seen, taken):
             yield Problem(field_of_rank(choice.rank), 2, said)
         seen.add(choice.fqdn)
     if dossier.family != Dossier.Family.EXISTING:
@@ -149,16 +152,12 @@ def _name(dossier: Dossier) -> Iterator[Problem]:
         yield Problem("mail_provider", 2, "Indiquez chez qui est la messagerie actuelle.")
 
 
-def _choice(dossier: Dossier, choice: NameChoice, seen: set[str]) -> str:
-    if said := names.problem(choice.fqdn, dossier.family, shared_zone=settings.COLLECTIVITE_ZONE):
+def _choice(choice: NameChoice, family: str, seen: set[str], taken: set[str]) -> str:
+    if said := names.problem(choice.fqdn, family, shared_zone=settings.COLLECTIVITE_ZONE):
         return said
     if choice.fqdn in seen:
         return f"Ce nom est déjà dans votre liste{NBSP}: laissez vide ou choisissez-en un autre."
-    checked = availability.check_name(choice.fqdn, dossier.family, dossier)
-    # Once approved, the name is taken by this very dossier.
-    if checked.code == "taken" and dossier.deployment_id is None:
-        return f"{checked.note} Choisissez-en un autre."
-    return ""
+    return f"{availability.TAKEN} Choisissez-en un autre." if choice.fqdn in taken else ""
 
 
 def _justification(dossier: Dossier, choices: list[NameChoice]) -> Iterator[Problem]:
@@ -248,23 +247,20 @@ def _storage(dossier: Dossier) -> Iterator[Problem]:
     for field in ("privacy_contact_email", "technical_contact_email"):
         if getattr(dossier, field) and not is_email(getattr(dossier, field)):
             yield Problem(field, 4, "Cette adresse électronique n’est pas valide : par exemple « contact@mairie.fr ».")
-    requested = [
-        row.service
-        for row in dossier.requested_services.select_related("service").prefetch_related("service__requires")
-    ]
-    chosen = {service.pk for service in requested}
-    for service in requested:
-        missing = [needed.name for needed in service.requires.all() if needed.pk not in chosen]
-        if missing:
-            yield Problem(
-                "services", 4, f"« {service.name} » a besoin de : {', '.join(missing)}. Ajoutez-le, ou retirez-le."
-            )
+    chosen = [row.service_id for row in dossier.requested_services.all()]
+    needs = Service.requires.through.objects.filter(from_service__in=chosen).exclude(to_service__in=chosen)
+    for wanted, missing in needs.values_list("from_service__name", "to_service__name").order_by("from_service", "pk"):
+        yield Problem(
+            "services",
+            4,
+            f"«{NBSP}{wanted}{NBSP}» a besoin de «{NBSP}{missing}{NBSP}»{NBSP}: ajoutez-le, ou retirez-le.",
+        )
 
 
 def beyond_allocation(dossier: Dossier, times: int = 1) -> bool:
     """Whether the dossier asks more than the standard allocation, so many times."""
     return bool(
-        dossier.mailboxes.count() > times * settings.INTAKE_STANDARD_MAILBOXES
+        len(dossier.mailboxes.all()) > times * settings.INTAKE_STANDARD_MAILBOXES
         or (dossier.storage_gb or 0) > times * settings.INTAKE_STANDARD_STORAGE_GB
     )
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -138,17 +139,17 @@ def _write_mailboxes(dossier: Dossier, rows: list[Values]) -> None:
 
 
 def open_remarks(dossier: Dossier) -> QuerySet[Remark]:
-    """Return the corrections asked and not answered yet."""
+    """Return the corrections asked and not answered yet; there are none, and no query, in other states."""
+    if dossier.status != Dossier.Status.NEEDS_CHANGES:
+        return Remark.objects.none()
     return Remark.objects.filter(dossier=dossier, closed_at__isnull=True)
 
 
-def unlocked(dossier: Dossier) -> frozenset[str] | None:
-    """Return the groups the requester may change; None means all of them (a draft)."""
+def unlocked(dossier: Dossier, remarks: Iterable[Remark]) -> frozenset[str] | None:
+    """Return the groups the requester may change, those of the open corrections; None means all of them (a draft)."""
     if dossier.status == Dossier.Status.DRAFT:
         return None
-    if dossier.status != Dossier.Status.NEEDS_CHANGES:
-        return frozenset()
-    return frozenset(group for remark in open_remarks(dossier) for group in remark.fields)
+    return frozenset(group for remark in remarks for group in remark.fields)
 
 
 def plain(value: object) -> str:

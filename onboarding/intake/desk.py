@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from onboarding.intake import contents, rules, workflow
 from onboarding.intake.checklist import checklist
 from onboarding.intake.checks import Problem
-from onboarding.intake.forms import ApproveForm, ChangesForm, RejectForm
+from onboarding.intake.forms import ApproveForm, AssignForm, ChangesForm, RejectForm
 from onboarding.intake.history import history
 from onboarding.intake.models import Dossier
-from onboarding.intake.presentation import complete, open_points, summary, version_of, wish
+from onboarding.intake.presentation import complete, deployment_of, points, summary, version_of, wish
 from onboarding.intake.reasons import CHANGES
 from onboarding.intake.views import already_done
 from suite.accounts.models import OperatorRole, User
@@ -139,10 +139,10 @@ def _render_detail(request: HttpRequest, dossier: Dossier, refusal: workflow.Ref
         "insider": rules.is_insider(dossier, user),
         "summary": summary(dossier),
         "domain": wish(dossier),
-        "checklist": checklist(dossier),
+        "checklist": checklist(dossier) if dossier.status in Dossier.OPEN else [],
+        "deployment": deployment_of(dossier),
         "history": history(dossier, for_staff=True),
-        "remarks": open_points(dossier),
-        "colleagues": _colleagues(dossier) if "assign" in allowed else [],
+        "remarks": points(contents.open_remarks(dossier)),
         "refusal": refusal,
     }
     return render(request, "intake/desk/detail.html", context, status=refusal.status if refusal else 200)
@@ -206,25 +206,28 @@ def release(request: HttpRequest, pk: object) -> HttpResponse:
     )
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def assign(request: HttpRequest, pk: object) -> HttpResponse:
     """Hand the dossier to a colleague."""
     dossier, (user, _) = _dossier(request, pk), _staff(request)
-    chosen = [person for person in _colleagues(dossier) if str(person.pk) == request.POST.get("assignee")]
-    try:
-        if not chosen:
-            raise workflow.GuardFailed(  # noqa: TRY301 - the same answer as the verb's own refusal
-                [Problem("assignee", 0, "Choisissez une personne de la liste.")]
+    if answer := _may(request, dossier, "assign"):
+        return answer
+    colleagues = list(_colleagues(dossier))
+    form = AssignForm(request.POST if request.method == "POST" else None, people=colleagues)
+    problems: list[Problem] = []
+    if request.method == "POST" and form.is_valid():
+        chosen = next(person for person in colleagues if str(person.pk) == form.cleaned_data["assignee"])
+        try:
+            return _answer(
+                request,
+                dossier,
+                "assign",
+                lambda: workflow.assign(dossier, to=chosen, by=user, version=version_of(request)),
+                f"La demande {dossier.reference} est confiée à {chosen.get_full_name()}.",
             )
-        return _answer(
-            request,
-            dossier,
-            "assign",
-            lambda: workflow.assign(dossier, to=chosen[0], by=user, version=version_of(request)),
-            f"La demande {dossier.reference} est confiée à {chosen[0].get_full_name()}.",
-        )
-    except workflow.GuardFailed as refusal:
-        return _render_detail(request, dossier, refusal)
+        except workflow.GuardFailed as refusal:
+            problems = refusal.problems
+    return _render_decision(request, dossier, "assign", form, problems)
 
 
 # --- Decisions --------------------------------------------------------------------------------------------------------

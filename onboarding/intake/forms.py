@@ -15,6 +15,7 @@ from onboarding.intake import checks, contents, mailboxes
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, MailboxRequest, Remark
 from onboarding.intake.reasons import CHANGES, FIELDS, REJECTIONS, label
+from suite.accounts.models import User
 from suite.catalog.models import Service
 
 SHORT, NAME, PARAGRAPH, LONG, EMAIL, FQDN = 50, 100, 500, 1000, 254, 253
@@ -409,10 +410,20 @@ class ApproveForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
             del self.fields["derogation"]
 
 
-class QueueForm(forms.Form):
-    """The filters of the queue; an unknown value is ignored."""
+class AssignForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
+    """To whom."""
 
-    statut = forms.ChoiceField(required=False)
-    departement = forms.ChoiceField(required=False)
-    attribution = forms.ChoiceField(required=False)
-    q = forms.CharField(required=False, max_length=100)
+    use_required_attribute = False
+    assignee = forms.ChoiceField(
+        label="Personne qui instruira la demande",
+        error_messages={
+            "required": "Choisissez une personne de la liste.",
+            "invalid_choice": "Choisissez une personne de la liste.",
+        },
+    )
+
+    def __init__(self, *args: Any, people: Iterable[User], **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
+        super().__init__(*args, **kwargs)
+        field = self.fields["assignee"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - tells the type
+        field.choices = [("", "Choisissez"), *((str(person.pk), person.get_full_name()) for person in people)]

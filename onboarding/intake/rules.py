@@ -48,21 +48,26 @@ def capacities(dossier: Dossier, user: User) -> frozenset[Capacity]:
 
 def requests(dossier: Dossier, user: User) -> bool:
     """Whether the person may speak for the organization in this dossier: its author, or a member who may ask."""
-    if dossier.author_id == user.pk:
-        return True
-    return user.memberships.filter(
-        organization=dossier.organization_id,
-        state__in=[Membership.State.PENDING, Membership.State.ACTIVE],
-        role__in=[Membership.Role.REQUESTER, Membership.Role.MANAGER],
-    ).exists()
+    return dossier.author_id == user.pk or any(
+        membership.state in {Membership.State.PENDING, Membership.State.ACTIVE}
+        and membership.role in {Membership.Role.REQUESTER, Membership.Role.MANAGER}
+        for membership in _memberships(dossier, user)
+    )
 
 
 def is_insider(dossier: Dossier, user: User) -> bool:
     """Whether the person has a stake in the dossier: its author, or a member of the organization in any capacity."""
-    return (
-        dossier.author_id == user.pk
-        or user.memberships.filter(organization=dossier.organization_id).exclude(state=Membership.State.ENDED).exists()
-    )
+    return dossier.author_id == user.pk or bool(_memberships(dossier, user))
+
+
+def _memberships(dossier: Dossier, user: User) -> list[Membership]:
+    """Return the person's live rights in the organization; read once for one loaded dossier."""
+    known: dict[Any, list[Membership]] = dossier.__dict__.setdefault("_memberships", {})
+    if user.pk not in known:
+        known[user.pk] = list(
+            user.memberships.filter(organization=dossier.organization_id).exclude(state=Membership.State.ENDED)
+        )
+    return known[user.pk]
 
 
 def staff_capacities(dossier: Dossier, user: User) -> frozenset[Capacity]:

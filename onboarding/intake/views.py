@@ -14,7 +14,7 @@ from onboarding.intake import availability, checks, contents, rules, workflow
 from onboarding.intake.forms import AnyStepForm, MailboxesForm, step_form
 from onboarding.intake.history import history, usual_delay
 from onboarding.intake.models import Dossier, MailboxRequest
-from onboarding.intake.presentation import complete, conflict_of, open_points, summary, version_of, wish
+from onboarding.intake.presentation import complete, conflict_of, deployment_of, points, summary, version_of, wish
 from suite.accounts.models import User
 from suite.accounts.rights import organizations_of
 from suite.directory.lookup import by_code, compact, verdict_of
@@ -139,10 +139,9 @@ def step(request: HttpRequest, pk: object, step: int) -> HttpResponse:
 def _post_step(request: HttpRequest, dossier: Dossier, step: int) -> HttpResponse:
     user, version, action = _user(request), version_of(request), request.POST.get("action", "next")
     stored = contents.read(dossier, step)
-    open_groups = contents.unlocked(dossier) if dossier.status in workflow.SAVE.sources else None
-    form = step_form(
-        step, stored, _with_locked(request.POST, step, stored, open_groups), contents.open_remarks(dossier)
-    )
+    remarks = list(contents.open_remarks(dossier))
+    open_groups = contents.unlocked(dossier, remarks) if dossier.status in workflow.SAVE.sources else None
+    form = step_form(step, stored, _with_locked(request.POST, step, stored, open_groups), remarks)
     values = _acted(form.values(stored), action)
     try:
         try:
@@ -283,7 +282,8 @@ def _render_step(  # noqa: PLR0913 - a page has these parts
     conflict: list[tuple[str, str, str]] | None = None,
 ) -> HttpResponse:
     editable = dossier.status in workflow.SAVE.sources
-    open_groups = contents.unlocked(dossier) if editable else frozenset()
+    remarks = list(contents.open_remarks(dossier))
+    open_groups = contents.unlocked(dossier, remarks) if editable else frozenset()
     form.lock(open_groups)
     context: dict[str, Any] = {
         "dossier": dossier,
@@ -297,7 +297,7 @@ def _render_step(  # noqa: PLR0913 - a page has these parts
         "conflict": conflict,
         "editable": editable,
         "open_groups": open_groups,
-        "remarks": open_points(dossier),
+        "remarks": points(remarks),
         "zone_of_parts": f"intake/steps/{step}.html",
     }
     context |= _extras(dossier, step, _user(request))
@@ -311,16 +311,15 @@ def _extras(dossier: Dossier, step: int, user: User) -> dict[str, Any]:
     if step == 2:  # noqa: PLR2004 - the steps are numbered on the page
         ladder = availability.labels(dossier.organization)
         family = dossier.family or Dossier.Family.SHARED
-        choices = [
-            (choice, availability.check_name(choice.fqdn, dossier.family, dossier))
-            for choice in dossier.names.all()
-            if choice.fqdn and dossier.family
-        ][:1]
+        wished = [choice for choice in dossier.names.all() if choice.rank == 0 and choice.fqdn and dossier.family]
+        choices = [(choice, availability.check_name(choice.fqdn, dossier.family, dossier)) for choice in wished]
         return {"suggestions": availability.suggestions(dossier.organization, family, ladder), "choices": choices}
     if step == 3:  # noqa: PLR2004
         return {"shared_templates": TEMPLATES, "domain": wish(dossier)}
     if step == STEPS:
-        missing = [*checks.mandate_problems(dossier, user), *checks.can_submit(dossier)]
+        # Whoever is not the author came in by a membership, which is the mandate itself.
+        unproved = checks.mandate_problems(dossier, user) if dossier.author_id == user.pk else []
+        missing = [*unproved, *checks.can_submit(dossier)]
         return {
             "missing": [problem for problem in missing if problem.step != STEPS],
             "summary": summary(dossier),
@@ -344,7 +343,8 @@ def render_detail(request: HttpRequest, dossier: Dossier, refusal: workflow.Refu
         "dossier": dossier,
         "allowed": workflow.allowed(dossier, _user(request)),
         "history": history(dossier, for_staff=False),
-        "remarks": open_points(dossier),
+        "remarks": points(contents.open_remarks(dossier)),
+        "deployment": deployment_of(dossier),
         "summary": summary(dossier),
         "domain": wish(dossier),
         "delay": usual_delay() if dossier.status in Dossier.OPEN else None,

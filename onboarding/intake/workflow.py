@@ -157,7 +157,7 @@ def save_step(dossier: Dossier, step: int, values: contents.Values, *, by: User,
     _authorise(SAVE, dossier, by)
     if dossier.status in SAVE.sources and not changed:
         return dossier
-    open_groups = contents.unlocked(dossier)
+    open_groups = contents.unlocked(dossier, contents.open_remarks(dossier))
     locked = contents.groups(changed) - open_groups if open_groups is not None else set()
     if locked and dossier.status in SAVE.sources:
         labels = ", ".join(reasons.FIELDS[group].label.lower() for group in sorted(locked))
@@ -224,7 +224,7 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
     move = RESUBMIT if stays else RESUBMIT_UNASSIGNED
     payload = {"round": dossier.remarks.values("created_at").distinct().count()}
     sent, event = _apply(move, dossier, by=by, version=version, payload=payload, assignee=assignee if stays else None)
-    remarks = list(contents.open_remarks(sent))
+    remarks = list(sent.remarks.filter(closed_at__isnull=True))
     unanswered = [
         Problem(
             f"answer-{remark.pk}",
@@ -236,7 +236,7 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
     ]
     if problems := [*unanswered, *checks.mandate_problems(sent, by), *checks.can_submit(sent)]:
         raise GuardFailed(problems)
-    contents.open_remarks(sent).update(closed_at=timezone.now())
+    sent.remarks.filter(closed_at__isnull=True).update(closed_at=timezone.now())
     notifications.answered(sent, event)
     return sent
 
@@ -246,7 +246,7 @@ def withdraw(dossier: Dossier, *, by: User, version: int) -> Dossier:
     """Take the dossier back for good; a new one may be opened at once."""
     before = dossier.status
     gone, event = _apply(WITHDRAW, dossier, by=by, version=version)
-    contents.open_remarks(gone).update(closed_at=timezone.now())
+    gone.remarks.filter(closed_at__isnull=True).update(closed_at=timezone.now())
     if before != S.DRAFT:
         notifications.withdrawn(gone, event)
     return gone

@@ -92,7 +92,7 @@ BREAKS: dict[str, tuple[str, Callable[[Dossier], Any]]] = {
     "exactness": ("declares_exact", lambda it: _set(it, declares_exact=False)),
     "mandate": ("declares_mandate", lambda it: _set(it, declares_mandate=False)),
     "terms": ("accepts_terms", lambda it: _set(it, accepts_terms=False)),
-    "population": ("organization", lambda it: Organization.objects.update(population=3500)),
+    "population": ("organization", lambda _: Organization.objects.update(population=3500)),
     "rival": ("organization", lambda it: DossierFactory.create(organization=it.organization, sent=True)),
 }
 
