@@ -165,6 +165,9 @@ def load(territory: Territory, mergers: tuple[Merger, ...], digest: str) -> Chan
         departments = _run(cursor, _DEPARTMENTS)
         cursor.execute(_FREE_SIREN)
         added = _run(cursor, _ADD, "epci") + _run(cursor, _ADD, "commune")
+        if added:
+            # Without it the planner believes the table as empty as it was, and the next statements crawl.
+            cursor.execute("ANALYZE directory_organization")
         closed = _close_missing(cursor, territory.vintage, mergers)
         closed += _run(cursor, _CHANGE.format(closed="NOT NULL"))
         changed = _run(cursor, _CHANGE.format(closed="NULL"))
