@@ -28,6 +28,7 @@ from suite.directory.models import Name
 
 PAGE = 25
 ASSIGNMENTS = {"moi": "Les miennes", "personne": "Sans instructeur", "autres": "Celles de collègues"}
+WORDS = ("message", "text", "check", "derogation")
 STATUSES = [choice for choice in Dossier.Status.choices if choice[0] not in {"draft", "expired", "revoked"}]
 
 
@@ -144,6 +145,8 @@ def _render_detail(request: HttpRequest, dossier: Dossier, refusal: workflow.Ref
         "history": history(dossier, for_staff=True),
         "remarks": points(contents.open_remarks(dossier)),
         "refusal": refusal,
+        # What a person wrote for a decision that came too late is not lost.
+        "typed": [text for name in WORDS if (text := request.POST.get(name, "").strip())] if refusal else [],
     }
     return render(request, "intake/desk/detail.html", context, status=refusal.status if refusal else 200)
 
