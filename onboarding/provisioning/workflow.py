@@ -92,8 +92,6 @@ def retry(step: Step, *, by: User) -> None:
 def skip(step: Step, *, by: User, reason: str) -> None:
     """Go on without a blocked step; the reason stays in the journal. Raises as `retry`."""
     _may_operate(by, step)
-    # As at the end of a step: whoever ends last sees that nothing is left.
-    Deployment.objects.select_for_update(no_key=True).get(pk=step.deployment_id)
     now = timezone.now()
     _leave_blocked(step, status=Step.Status.SKIPPED, finished_at=now, due_at=now)
     _record("step_skipped", step, by=by, comment=reason)
@@ -114,8 +112,12 @@ def _may_operate(user: User, step: Step) -> None:
 
 def _leave_blocked(step: Step, **columns: Any) -> None:  # noqa: ANN401 - columns of Step
     """Test and set in one statement: two operators never both act on the same block."""
-    blocked = Step.objects.filter(pk=step.pk, status=Step.Status.BLOCKED, deployment__closed_at__isnull=True)
-    if not blocked.update(**columns):
+    # As at the end of a step: whoever ends last sees that nothing is left.
+    deployment = Deployment.objects.select_for_update(no_key=True).get(pk=step.deployment_id)
+    # No condition through a join here: Django would then test in a subquery, which PostgreSQL does not test again on
+    # the row that another operator has just changed.
+    blocked = Step.objects.filter(pk=step.pk, status=Step.Status.BLOCKED)
+    if deployment.closed_at is not None or not blocked.update(**columns):
         raise WrongState("Cette étape n’attend plus d’intervention : quelqu’un vient peut-être d’agir.")
 
 

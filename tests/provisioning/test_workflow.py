@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import connection
+from django.utils import timezone
 
 from onboarding.provisioning import engine, workflow
 from onboarding.provisioning.backends.local import LocalStorage
@@ -124,6 +125,19 @@ class TestSkip:
     def test_the_national_operator_acts_everywhere(self) -> None:
         step, _ = blocked()
         workflow.retry(step, by=OperatorRoleFactory.create(national=True).user)
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_nothing_is_retried_in_a_closed_deployment(*, close: bool) -> None:
+    step, operator = blocked()
+    if close:
+        Deployment.objects.filter(pk=step.deployment_id).update(closed_at=timezone.now())
+        with pytest.raises(WrongState):
+            workflow.retry(step, by=operator)
+    else:
+        workflow.retry(step, by=operator)
+    step.refresh_from_db()
+    assert step.status == ("blocked" if close else "waiting")
 
 
 @pytest.mark.django_db(transaction=True)
