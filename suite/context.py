@@ -35,7 +35,11 @@ def _navigation(request: HttpRequest) -> list[Item]:
     if user is not None and user.is_authenticated:
         entries.append(("Mes demandes", "intake:list"))
         if operator_scope(user):
-            entries += [("Demandes à instruire", "desk:queue"), ("Groupe pilote", "analytics:pilot")]
+            entries += [
+                ("Demandes à instruire", "desk:queue"),
+                ("À reprendre", "provisioning:blocked"),
+                ("Groupe pilote", "analytics:pilot"),
+            ]
     items = []
     for label, name in entries:
         url = reverse(name)

@@ -71,7 +71,7 @@ TEMPLATE_OF = {
     "suite.views.server_error": "500.html",
     "suite.views.csrf_failure": "403.html",
     # A refusal at sign-in has one page, whichever step of the protocol finds the reason.
-    "suite.accounts.views.refuse": "accounts/refusal.html",
+    "suite.accounts.views.refuse": "accounts/refuse.html",
 }
 # Templates that another package renders: ours replace its own.
 REPLACING = ("admin/", "dsfr/", "django/", "allauth/", "account/", "idp/")

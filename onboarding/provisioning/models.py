@@ -150,11 +150,15 @@ class StepQuerySet(models.QuerySet["Step"]):
     """Ways to read the queue: the rows are the queue."""
 
     def due(self) -> "StepQuerySet":
-        """Return the steps to run now: their time has come and nothing before them is unfinished."""
+        """Return the steps to run now: their time has come, and what is before them is finished, or a leftover.
+
+        A mailbox or a service that needs a person does not keep the commune from all the rest.
+        """
+        leftover = models.Q(status=Step.Status.BLOCKED, name__in=Step.LEFTOVERS)
         unfinished_before = Step.objects.filter(
             deployment=models.OuterRef("deployment"),
             position__lt=models.OuterRef("position"),
-        ).exclude(status__in=Step.FINISHED)
+        ).exclude(models.Q(status__in=Step.FINISHED) | leftover)
         return self.filter(
             status=Step.Status.WAITING, due_at__lte=timezone.now(), deployment__closed_at__isnull=True
         ).exclude(models.Exists(unfinished_before))
@@ -199,6 +203,7 @@ class Step(models.Model):
         SKIPPED = "skipped", "Passé"
 
     FINISHED = (Status.DONE, Status.SKIPPED)
+    LEFTOVERS = (Name.MAILBOX, Name.SERVICE)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="steps")

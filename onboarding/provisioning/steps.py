@@ -154,7 +154,7 @@ def welcome(step: Step) -> None:
             "deployment": deployment,
             "mailboxes": [each.desired for each in resources if each.kind == Resource.Kind.MAILBOX],
             "quota": next((each.desired["quota"] for each in resources if each.kind == Resource.Kind.STORAGE), None),
-            "gaps": deployment.steps.filter(status=Step.Status.SKIPPED).count(),
+            "gaps": deployment.steps.filter(status__in=[Step.Status.SKIPPED, Step.Status.BLOCKED]).count(),
             "url": settings.PUBLIC_BASE_URL + reverse("provisioning:detail", args=[deployment.pk]),
             "site_name": settings.SITE_NAME,
             "contact_email": settings.CONTACT_EMAIL,

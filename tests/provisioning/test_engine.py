@@ -184,6 +184,8 @@ class TestEnds:
             if step.resource
         }
         assert statuses == {"accueil": "done", "mairie": "blocked", "urbanisme": "done"}
+        # Nor what follows: the commune goes live, the leftover in sight.
+        assert [step.name for step in built.steps.exclude(status="done")] == ["mailbox"]
         assert built.status == Status.BLOCKED
 
 
