@@ -266,7 +266,8 @@ def approve(request: HttpRequest, pk: object) -> HttpResponse:
         initial={"rank": 0},
         choices=choices,
         family=dossier.family,
-        sensitive=bool(sensitive) or (request.method == "POST" and "derogation" in request.POST),
+        # An alternative may be sensitive where the wish is not: the reason then needs a place.
+        sensitive=bool(sensitive) or len(choices) > 1,
     )
     problems: list[Problem] = []
     if request.method == "POST" and form.is_valid():
