@@ -12,10 +12,10 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from onboarding.intake import contents, rules, workflow
+from onboarding.intake import contents, moves, rules, workflow
 from onboarding.intake.checklist import checklist
 from onboarding.intake.checks import Problem
-from onboarding.intake.forms import ApproveForm, AssignForm, ChangesForm, RejectForm
+from onboarding.intake.decisions import ApproveForm, AssignForm, ChangesForm, RejectForm
 from onboarding.intake.history import history
 from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import complete, deployment_of, points, summary, version_of, wish
@@ -131,9 +131,9 @@ def detail(request: HttpRequest, pk: object) -> HttpResponse:
     return _render_detail(request, _dossier(request, pk))
 
 
-def _render_detail(request: HttpRequest, dossier: Dossier, refusal: workflow.Refusal | None = None) -> HttpResponse:
+def _render_detail(request: HttpRequest, dossier: Dossier, refusal: moves.Refusal | None = None) -> HttpResponse:
     user, _ = _staff(request)
-    allowed = workflow.allowed(dossier, user)
+    allowed = moves.allowed(dossier, user)
     context = {
         "dossier": dossier,
         "allowed": allowed,
@@ -170,9 +170,9 @@ def _answer(request: HttpRequest, dossier: Dossier, event: str, verb: Callable[[
     user, _ = _staff(request)
     try:
         verb()
-    except workflow.NotAllowed as refusal:
+    except moves.NotAllowed as refusal:
         raise PermissionDenied(str(refusal)) from refusal
-    except (workflow.WrongState, workflow.Stale) as refusal:
+    except (moves.WrongState, moves.Stale) as refusal:
         fresh = _dossier(request, dossier.pk)
         if not already_done(fresh, {event}, user):
             return _render_detail(request, fresh, refusal)
@@ -228,7 +228,7 @@ def assign(request: HttpRequest, pk: object) -> HttpResponse:
                 lambda: workflow.assign(dossier, to=chosen, by=user, version=version_of(request)),
                 f"La demande {dossier.reference} est confiée à {chosen.get_full_name()}.",
             )
-        except workflow.GuardFailed as refusal:
+        except moves.GuardFailed as refusal:
             problems = refusal.problems
     return _render_decision(request, dossier, "assign", form, problems)
 
@@ -239,7 +239,7 @@ def assign(request: HttpRequest, pk: object) -> HttpResponse:
 def _may(request: HttpRequest, dossier: Dossier, event: str) -> HttpResponse | None:
     """Let in who may decide; send back who may not decide now; refuse who never may."""
     user, scope = _staff(request)
-    if event in workflow.allowed(dossier, user):
+    if event in moves.allowed(dossier, user):
         return None
     if not scope.instructs:
         raise PermissionDenied("Votre rôle permet de lire les demandes, pas de les décider.")
@@ -266,7 +266,8 @@ def approve(request: HttpRequest, pk: object) -> HttpResponse:
         initial={"rank": 0},
         choices=choices,
         family=dossier.family,
-        sensitive=bool(sensitive) or (request.method == "POST" and "derogation" in request.POST),
+        # An alternative may be sensitive where the wish is not: the reason then needs a place.
+        sensitive=bool(sensitive) or len(choices) > 1,
     )
     problems: list[Problem] = []
     if request.method == "POST" and form.is_valid():
@@ -286,7 +287,7 @@ def approve(request: HttpRequest, pk: object) -> HttpResponse:
                 ),
                 f"La demande {dossier.reference} est acceptée : la mise en service commence.",
             )
-        except workflow.GuardFailed as refusal:
+        except moves.GuardFailed as refusal:
             problems = refusal.problems
     context: dict[str, Any] = {"sensitive": [rules.SENSITIVE[code] for code in sensitive], "domain": wish(dossier)}
     return _render_decision(request, dossier, "approve", form, problems, **context)
@@ -312,7 +313,7 @@ def reject(request: HttpRequest, pk: object) -> HttpResponse:
                 ),
                 f"La demande {dossier.reference} est refusée ; la commune en est informée.",
             )
-        except workflow.GuardFailed as refusal:
+        except moves.GuardFailed as refusal:
             problems = refusal.problems
     return _render_decision(request, dossier, "reject", form, problems)
 
@@ -336,7 +337,7 @@ def request_changes(request: HttpRequest, pk: object) -> HttpResponse:
                 lambda: workflow.request_changes(dossier, points, by=user, version=version_of(request)),
                 f"La demande {dossier.reference} est renvoyée à la commune pour correction.",
             )
-        except workflow.GuardFailed as refusal:
+        except moves.GuardFailed as refusal:
             problems = refusal.problems
     return _render_decision(request, dossier, "request_changes", form, problems)
 

@@ -14,15 +14,17 @@ from dsfr.forms import DsfrBaseForm
 from onboarding.intake import checks, contents, mailboxes
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, MailboxRequest, Remark
-from onboarding.intake.reasons import CHANGES, FIELDS, REJECTIONS, label
-from suite.accounts.models import User
+from onboarding.intake.reasons import label
 from suite.catalog.models import Service
 
 SHORT, NAME, PARAGRAPH, LONG, EMAIL, FQDN = 50, 100, 500, 1000, 254, 253
 NBSP = "\u00a0"
+# A browser neither completes nor corrects a name.
+_AS_TYPED: dict[str, Any] = {"autocomplete": "off", "spellcheck": "false"}
 
 
-def _text(label: str, size: int, *, required: bool = True, **attrs: object) -> forms.CharField:
+def text_field(label: str, size: int, *, required: bool = True, **attrs: object) -> forms.CharField:
+    """Return a bounded text field, on several lines from a paragraph on; `attrs` are those of the widget."""
     help_text = str(attrs.pop("help_text", ""))
     widget: forms.Widget = (
         forms.Textarea(attrs={"rows": 3, **attrs}) if size >= PARAGRAPH else forms.TextInput(attrs=attrs)
@@ -72,8 +74,8 @@ class RequesterForm(StepForm):
     """1. Who asks."""
 
     step = 1
-    requester_given_name = _text("Prénom", SHORT, autocomplete="given-name")
-    requester_family_name = _text("Nom", SHORT, autocomplete="family-name")
+    requester_given_name = text_field("Prénom", SHORT, autocomplete="given-name")
+    requester_family_name = text_field("Nom", SHORT, autocomplete="family-name")
     requester_function = forms.ChoiceField(
         label="Fonction dans la collectivité", choices=[("", "Choisissez"), *Dossier.Function.choices]
     )
@@ -82,7 +84,7 @@ class RequesterForm(StepForm):
         autocomplete="email",
         help_text=f"Nous vous y répondrons. Par exemple{NBSP}: camille.dupont@mairie.fr",
     )
-    requester_phone = _text(
+    requester_phone = text_field(
         "Téléphone", SHORT, autocomplete="tel", type="tel", help_text=f"Par exemple{NBSP}: 02 97 00 00 00"
     )
 
@@ -94,20 +96,26 @@ class NameForm(StepForm):
     family = forms.ChoiceField(
         label="D’où vient le nom de domaine", choices=Dossier.Family.choices, widget=forms.RadioSelect
     )
-    name = _text(
+    name = text_field(
         "Nom souhaité",
         FQDN,
         autocomplete="off",
         spellcheck="false",
         help_text=f"Par exemple{NBSP}: macommune.{settings.COLLECTIVITE_ZONE}, macommune.fr ou macommune.bzh",
     )
-    alternative_1 = _text("Premier nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false")
-    alternative_2 = _text("Deuxième nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false")
-    alternative_3 = _text("Troisième nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false")
+    alternative_1 = text_field(
+        "Premier nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false"
+    )
+    alternative_2 = text_field(
+        "Deuxième nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false"
+    )
+    alternative_3 = text_field(
+        "Troisième nom de remplacement", FQDN, required=False, autocomplete="off", spellcheck="false"
+    )
     accepts_alternatives = forms.BooleanField(
         label="J’accepte d’avance l’un de ces noms, dans cet ordre, si le premier n’est pas possible"
     )
-    justification = _text(
+    justification = text_field(
         "Explication du nom",
         PARAGRAPH,
         required=False,
@@ -126,7 +134,7 @@ class NameForm(StepForm):
         coerce=lambda value: value in {"True", True},
         empty_value=None,
     )
-    mail_provider = _text("Chez qui est cette messagerie", NAME, required=False)
+    mail_provider = text_field("Chez qui est cette messagerie", NAME, required=False)
     mail_switch_on = forms.DateField(
         label="Date souhaitée pour changer de messagerie",
         required=False,
@@ -151,7 +159,7 @@ class StorageForm(StepForm):
             "max_value": "Ce stockage est trop grand.",
         },
     )
-    allocation_reason = _text(
+    allocation_reason = text_field(
         "Pourquoi il vous faut davantage que la dotation",
         PARAGRAPH,
         required=False,
@@ -163,9 +171,9 @@ class StorageForm(StepForm):
     services = forms.TypedMultipleChoiceField(
         label="Services souhaités", required=False, coerce=int, widget=forms.CheckboxSelectMultiple
     )
-    privacy_contact_name = _text("Contact pour la protection des données", NAME, required=False)
+    privacy_contact_name = text_field("Contact pour la protection des données", NAME, required=False)
     privacy_contact_email = _email("Son adresse électronique", required=False)
-    technical_contact_name = _text("Contact technique", NAME, required=False)
+    technical_contact_name = text_field("Contact technique", NAME, required=False)
     technical_contact_email = _email("Son adresse électronique", required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
@@ -199,7 +207,7 @@ class DeclarationsForm(StepForm):
         for remark in remarks:
             name = f"answer-{remark.pk}"
             self.answers.append(name)
-            self.fields[name] = _text(
+            self.fields[name] = text_field(
                 f"Je maintiens ma réponse, voici pourquoi ({label(remark.reason)})",
                 LONG,
                 required=False,
@@ -221,10 +229,10 @@ class MailboxForm(StepForm):
     step = 3
     id = forms.UUIDField(required=False, widget=forms.HiddenInput)
     kind = forms.ChoiceField(label="Type", choices=MailboxRequest.Kind.choices)
-    given_name = _text("Prénom", SHORT, autocomplete="off")
-    family_name = _text("Nom", SHORT, autocomplete="off")
-    function = _text("Fonction ou service", NAME, required=False, autocomplete="off")
-    local_part = _text(
+    given_name = text_field("Prénom", SHORT, autocomplete="off")
+    family_name = text_field("Nom", SHORT, autocomplete="off")
+    function = text_field("Fonction ou service", NAME, required=False, autocomplete="off")
+    local_part = text_field(
         "Début de l’adresse, avant le @",
         mailboxes.LONGEST,
         autocomplete="off",
@@ -233,7 +241,7 @@ class MailboxForm(StepForm):
     )
     recovery_email = _email("Adresse de secours", help_text="Pour envoyer les premiers accès à une personne.")
     administrator = forms.BooleanField(label="Administre les boîtes de la collectivité")
-    targets = _text(
+    targets = text_field(
         "Adresses de destination ou personnes qui lisent la boîte",
         LONG,
         required=False,
@@ -315,115 +323,3 @@ def step_form(
     if step == DeclarationsForm.step:
         return DeclarationsForm(data, initial=stored, remarks=remarks)
     return _FORMS[step](data, initial=stored)
-
-
-# --- Decisions --------------------------------------------------------------------------------------------------------
-
-
-class RejectForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
-    """Why, and what to tell the commune."""
-
-    use_required_attribute = False
-    reasons = forms.MultipleChoiceField(
-        label="Motifs du refus",
-        choices=list(REJECTIONS.items()),
-        widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choisissez au moins un motif de refus."},
-    )
-    message = _text(
-        "Message à la commune",
-        LONG,
-        help_text=f"Il sera envoyé tel quel. {LONG} caractères au plus.",
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
-        super().__init__(*args, **kwargs)
-        self.fields["message"].error_messages["required"] = (
-            "Écrivez à la commune pourquoi sa demande est refusée et ce qu’elle peut faire."
-        )
-
-
-class ChangesForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
-    """What to correct: reasons, the fields they open, and words."""
-
-    use_required_attribute = False
-    reasons = forms.MultipleChoiceField(
-        label="Motifs",
-        choices=[(code, change.label) for code, change in CHANGES.items()],
-        widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choisissez au moins un motif."},
-    )
-    fields_ = forms.MultipleChoiceField(
-        label="Points de la demande à corriger",
-        choices=[(code, f"Étape {field.step}{NBSP}: {field.label}") for code, field in FIELDS.items()],
-        widget=forms.CheckboxSelectMultiple,
-        required=False,
-        help_text="Laissez vide pour ouvrir les points liés aux motifs choisis.",
-    )
-    text = _text(
-        "Message à la commune",
-        LONG,
-        required=False,
-        help_text=f"Dites précisément ce qui est attendu. {LONG} caractères au plus.",
-    )
-
-    def clean(self) -> dict[str, Any]:
-        """Ask for fields and words where the reason « Autre point » says neither."""
-        data: dict[str, Any] = super().clean() or self.cleaned_data
-        if "other" in data.get("reasons", []):
-            if not data.get("text"):
-                self.add_error("text", f"«{NBSP}Autre point{NBSP}» demande une explication.")
-            if not data.get("fields_"):
-                self.add_error("fields_", "Désignez au moins un point de la demande à corriger.")
-        return data
-
-
-class ApproveForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
-    """Under which name, and what was checked by hand."""
-
-    use_required_attribute = False
-    rank = forms.TypedChoiceField(label="Nom accordé", coerce=int, widget=forms.RadioSelect)
-    check = _text("Ce que vous avez vérifié", LONG, required=False)
-    derogation = _text("Motif de la dérogation", LONG, required=False)
-
-    def __init__(
-        self,
-        *args: Any,  # noqa: ANN401 - a form's own
-        choices: list[tuple[int, str]],
-        family: str,
-        sensitive: bool,
-        **kwargs: Any,  # noqa: ANN401 - a form's own
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        rank = self.fields["rank"]
-        assert isinstance(rank, forms.ChoiceField)  # noqa: S101 - tells the type
-        rank.choices = choices
-        if family == Dossier.Family.SHARED:
-            del self.fields["check"]
-        else:
-            self.fields["check"].help_text = (
-                "Comment la commune a prouvé qu’elle détient ce nom."
-                if family == Dossier.Family.EXISTING
-                else "Comment vous avez vérifié que ce nom est libre au registre et que la commune peut le réserver."
-            )
-        if not sensitive:
-            del self.fields["derogation"]
-
-
-class AssignForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
-    """To whom."""
-
-    use_required_attribute = False
-    assignee = forms.ChoiceField(
-        label="Personne qui instruira la demande",
-        error_messages={
-            "required": "Choisissez une personne de la liste.",
-            "invalid_choice": "Choisissez une personne de la liste.",
-        },
-    )
-
-    def __init__(self, *args: Any, people: Iterable[User], **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
-        super().__init__(*args, **kwargs)
-        field = self.fields["assignee"]
-        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - tells the type
-        field.choices = [("", "Choisissez"), *((str(person.pk), person.get_full_name()) for person in people)]

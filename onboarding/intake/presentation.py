@@ -38,9 +38,8 @@ def conflict_of(stored: contents.Values, values: contents.Values) -> list[tuple[
 
 
 def _lines(rows: list[contents.Values]) -> str:
-    return "\n".join(
-        ", ".join(filter(None, (row["local_part"], row["given_name"], row["family_name"]))) for row in rows
-    )
+    told = ("local_part", "given_name", "family_name", "function", "recovery_email", "targets")
+    return "\n".join(", ".join(row[field] for field in told if row[field]) for row in rows)
 
 
 def _label(field: str) -> str:

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from onboarding.intake import availability, checks, contents, rules, workflow
+from onboarding.intake import availability, checks, contents, moves, rules, workflow
 from onboarding.intake.forms import AnyStepForm, MailboxesForm, step_form
 from onboarding.intake.history import history, usual_delay
 from onboarding.intake.models import Dossier, MailboxRequest
@@ -44,7 +44,7 @@ def _dossier(request: HttpRequest, pk: object) -> Dossier:
 
 def already_done(dossier: Dossier, events: set[str], user: User) -> bool:
     """Whether the last thing that happened is what this person asks again: a doubled click, not a refusal."""
-    last = Event.objects.filter(stream=workflow.STREAM, subject=dossier.pk).order_by("-seq").first()
+    last = Event.objects.filter(stream=moves.STREAM, subject=dossier.pk).order_by("-seq").first()
     return last is not None and last.kind in events and last.actor == user.pk
 
 
@@ -81,7 +81,7 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             dossier = workflow.create(organization, by=user)
-        except workflow.GuardFailed as refusal:
+        except moves.GuardFailed as refusal:
             problems = refusal.problems
         else:
             return redirect("intake:step", pk=dossier.pk, step=1)
@@ -121,7 +121,7 @@ def step(request: HttpRequest, pk: object, step: int) -> HttpResponse:
         raise PermissionDenied("Seules les personnes de la collectivité remplissent sa demande.")
     if request.method == "POST":
         return _post_step(request, dossier, step)
-    if dossier.status not in workflow.SAVE.sources:
+    if dossier.status not in moves.SAVE.sources:
         messages.info(request, f"La demande est à l’état « {dossier.get_status_display()} » : elle ne se modifie plus.")
         return redirect("intake:detail", pk=dossier.pk)
     stored = contents.read(dossier, step)
@@ -140,18 +140,18 @@ def _post_step(request: HttpRequest, dossier: Dossier, step: int) -> HttpRespons
     user, version, action = _user(request), version_of(request), request.POST.get("action", "next")
     stored = contents.read(dossier, step)
     remarks = list(contents.open_remarks(dossier))
-    open_groups = contents.unlocked(dossier, remarks) if dossier.status in workflow.SAVE.sources else None
+    open_groups = contents.unlocked(dossier, remarks) if dossier.status in moves.SAVE.sources else None
     form = step_form(step, stored, _with_locked(request.POST, step, stored, open_groups), remarks)
     values = _acted(form.values(stored), action)
     try:
         try:
             saved = workflow.save_step(dossier, step, values, by=user, version=version)
-        except workflow.Stale as stale:
+        except moves.Stale as stale:
             # The same values saved a moment ago, by a doubled click, are no conflict.
             saved = workflow.save_step(stale.dossier, step, values, by=user, version=version)
-    except workflow.NotAllowed as refusal:
+    except moves.NotAllowed as refusal:
         raise PermissionDenied(str(refusal)) from refusal
-    except (workflow.Stale, workflow.WrongState) as refusal:
+    except (moves.Stale, moves.WrongState) as refusal:
         if action == "submit" and already_done(refusal.dossier, {"submit", "resubmit"}, user):
             return redirect("intake:detail", pk=dossier.pk)
         current = _dossier(request, dossier.pk)
@@ -187,12 +187,12 @@ def _send(request: HttpRequest, dossier: Dossier, form: AnyStepForm) -> HttpResp
     verb = workflow.resubmit if dossier.status == Dossier.Status.NEEDS_CHANGES else workflow.submit
     try:
         verb(dossier, by=user, version=dossier.version)
-    except workflow.GuardFailed as refusal:
+    except moves.GuardFailed as refusal:
         form.show(refusal.problems)
         return _render_step(request, dossier, STEPS, form, status=422, problems=refusal.problems)
-    except workflow.NotAllowed as refusal:
+    except moves.NotAllowed as refusal:
         raise PermissionDenied(str(refusal)) from refusal
-    except workflow.Refusal as refusal:
+    except moves.Refusal as refusal:
         fresh = _dossier(request, dossier.pk)
         if not already_done(fresh, {"submit", "resubmit"}, user):
             return _render_step(request, fresh, STEPS, form, refusal=refusal)
@@ -278,10 +278,10 @@ def _render_step(  # noqa: PLR0913 - a page has these parts
     *,
     status: int = 200,
     problems: list[checks.Problem] | None = None,
-    refusal: workflow.Refusal | None = None,
+    refusal: moves.Refusal | None = None,
     conflict: list[tuple[str, str, str]] | None = None,
 ) -> HttpResponse:
-    editable = dossier.status in workflow.SAVE.sources
+    editable = dossier.status in moves.SAVE.sources
     remarks = list(contents.open_remarks(dossier))
     open_groups = contents.unlocked(dossier, remarks) if editable else frozenset()
     form.lock(open_groups)
@@ -337,11 +337,11 @@ def detail(request: HttpRequest, pk: object) -> HttpResponse:
     return render_detail(request, _dossier(request, pk))
 
 
-def render_detail(request: HttpRequest, dossier: Dossier, refusal: workflow.Refusal | None = None) -> HttpResponse:
+def render_detail(request: HttpRequest, dossier: Dossier, refusal: moves.Refusal | None = None) -> HttpResponse:
     """Answer with the page of a dossier, as it stands after a refusal if there is one."""
     context = {
         "dossier": dossier,
-        "allowed": workflow.allowed(dossier, _user(request)),
+        "allowed": moves.allowed(dossier, _user(request)),
         "history": history(dossier, for_staff=False),
         "remarks": points(contents.open_remarks(dossier)),
         "deployment": deployment_of(dossier),
@@ -362,14 +362,14 @@ def withdraw(request: HttpRequest, pk: object) -> HttpResponse:
     if request.method != "POST":
         if not rules.requests(dossier, user):
             raise PermissionDenied("Seules les personnes de la collectivité retirent sa demande.")
-        if "withdraw" not in workflow.allowed(dossier, user):
+        if "withdraw" not in moves.allowed(dossier, user):
             return redirect("intake:detail", pk=dossier.pk)
         return render(request, "intake/withdraw.html", {"dossier": dossier})
     try:
         workflow.withdraw(dossier, by=user, version=version_of(request))
-    except workflow.NotAllowed as refusal:
+    except moves.NotAllowed as refusal:
         raise PermissionDenied(str(refusal)) from refusal
-    except workflow.Refusal as refusal:
+    except moves.Refusal as refusal:
         fresh = _dossier(request, dossier.pk)
         if not already_done(fresh, {"withdraw"}, user):
             return render_detail(request, fresh, refusal)

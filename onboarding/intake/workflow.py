@@ -5,107 +5,46 @@ A refusal undoes all of it. What is built afterwards lives in `provisioning`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from onboarding.intake import checks, contents, notifications, reasons, rules
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, Remark, RequestedService, Revision
+from onboarding.intake.moves import (
+    APPROVE,
+    ASSIGN,
+    REJECT,
+    RELEASE,
+    REQUEST_CHANGES,
+    RESUBMIT,
+    RESUBMIT_UNASSIGNED,
+    SAVE,
+    STREAM,
+    SUBMIT,
+    TAKE,
+    WITHDRAW,
+    GuardFailed,
+    NotAllowed,
+    WrongState,
+    apply,
+    authorise,
+)
 from onboarding.intake.rules import Capacity
 from onboarding.provisioning import workflow as provisioning
 from onboarding.provisioning.models import Deployment
 from onboarding.provisioning.workflow import MailboxPlan, Plan
 from suite.accounts.models import User
-from suite.accounts.rights import operator_scope
 from suite.accounts.workflow import activate
 from suite.catalog.models import GB, Service
 from suite.directory.lookup import verdict_of
 from suite.directory.models import Organization
 from suite.journal import workflow as journal
-from suite.journal.models import Event
 
 S = Dossier.Status
-STREAM = "dossier"
-
-
-class Refusal(Exception):
-    """A move that was refused; `status` is the HTTP status it deserves, `str()` a French sentence."""
-
-    status = 409
-
-
-class NotAllowed(Refusal):
-    """The person may not make this move."""
-
-    status = 403
-
-
-class WrongState(Refusal):
-    """The dossier is not where this move starts. `dossier` is as it stands."""
-
-    def __init__(self, dossier: Dossier) -> None:
-        super().__init__(f"La demande {dossier.reference} est à l’état « {dossier.get_status_display()} ».")
-        self.dossier = dossier
-
-
-class Stale(Refusal):
-    """Somebody changed the dossier since the page was shown. `dossier` is as it stands."""
-
-    def __init__(self, dossier: Dossier) -> None:
-        super().__init__(f"La demande {dossier.reference} a été modifiée depuis l’affichage de cette page.")
-        self.dossier = dossier
-
-
-class GuardFailed(Refusal):
-    """A rule is not met; `problems` says which, field by field."""
-
-    status = 422
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(" ".join(problem.message for problem in problems))
-        self.problems = problems
-
-
-@dataclass(frozen=True)
-class Move:
-    """One line of the table of `requests.md`, 2.1. `target` None leaves the state as it is."""
-
-    event: str
-    sources: frozenset[str]
-    target: str | None
-    who: frozenset[Capacity]
-
-
-_REVIEW = frozenset({S.IN_REVIEW, S.SECOND_APPROVAL})
-_DECIDERS = frozenset({Capacity.ASSIGNEE, Capacity.LEAD})
-_REQUESTER = frozenset({Capacity.REQUESTER})
-
-SAVE = Move("save", frozenset({S.DRAFT, S.NEEDS_CHANGES}), None, _REQUESTER)
-SUBMIT = Move("submit", frozenset({S.DRAFT}), S.SUBMITTED, _REQUESTER)
-RESUBMIT = Move("resubmit", frozenset({S.NEEDS_CHANGES}), S.IN_REVIEW, _REQUESTER)
-RESUBMIT_UNASSIGNED = Move("resubmit", frozenset({S.NEEDS_CHANGES}), S.SUBMITTED, _REQUESTER)
-WITHDRAW = Move("withdraw", frozenset({S.DRAFT, *Dossier.OPEN}), S.WITHDRAWN, _REQUESTER)
-TAKE = Move("take", frozenset({S.SUBMITTED}), S.IN_REVIEW, frozenset({Capacity.OPERATOR}))
-ASSIGN = Move("assign", frozenset({S.IN_REVIEW}), S.IN_REVIEW, frozenset({Capacity.OPERATOR, Capacity.LEAD}))
-RELEASE = Move("release", frozenset({S.IN_REVIEW}), S.SUBMITTED, _DECIDERS)
-REQUEST_CHANGES = Move("request_changes", _REVIEW, S.NEEDS_CHANGES, _DECIDERS)
-APPROVE = Move("approve", _REVIEW, S.APPROVED, _DECIDERS)
-REJECT = Move("reject", _REVIEW, S.REJECTED, _DECIDERS)
-
-MOVES = (
-    SAVE, SUBMIT, RESUBMIT, RESUBMIT_UNASSIGNED, WITHDRAW, TAKE, ASSIGN, RELEASE, REQUEST_CHANGES, APPROVE, REJECT,
-)  # fmt: skip
-
-
-def allowed(dossier: Dossier, user: User) -> frozenset[str]:
-    """Return the events this person may cause now: what draws the buttons. Two queries."""
-    held = rules.capacities(dossier, user)
-    return frozenset(move.event for move in MOVES if dossier.status in move.sources and move.who & held)
 
 
 # --- The requester's verbs --------------------------------------------------------------------------------------------
@@ -154,7 +93,7 @@ def save_step(dossier: Dossier, step: int, values: contents.Values, *, by: User,
     changed = contents.difference(stored, values)
     if changed == ["mailboxes"] and contents.same_rows(stored["mailboxes"], values["mailboxes"]):
         changed = []
-    _authorise(SAVE, dossier, by)
+    authorise(SAVE, dossier, by)
     if dossier.status in SAVE.sources and not changed:
         return dossier
     open_groups = contents.unlocked(dossier, contents.open_remarks(dossier))
@@ -164,7 +103,7 @@ def save_step(dossier: Dossier, step: int, values: contents.Values, *, by: User,
         raise NotAllowed(
             f"Seuls les points signalés par l’opérateur peuvent être modifiés ; restent fermés : {labels}."
         )
-    saved, _ = _apply(
+    saved, _ = apply(
         SAVE, dossier, by=by, version=version, payload={"step": step, "fields": changed}, **contents.columns(values)
     )
     contents.write(saved, values)
@@ -178,7 +117,7 @@ def save_step(dossier: Dossier, step: int, values: contents.Values, *, by: User,
 @transaction.atomic
 def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
     """Send the draft to the operator who covers the organization, with the verdict and the terms it was sent under."""
-    _authorise(SUBMIT, dossier, by)
+    authorise(SUBMIT, dossier, by)
     verdict = verdict_of(dossier.organization)
     operator = rules.route(dossier.organization)
     if operator is None:
@@ -194,7 +133,7 @@ def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
     }
     try:
         with transaction.atomic():
-            sent, event = _apply(
+            sent, event = apply(
                 SUBMIT,
                 dossier,
                 by=by,
@@ -223,7 +162,7 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
     stays = assignee is not None and Capacity.OPERATOR in rules.capacities(dossier, assignee)
     move = RESUBMIT if stays else RESUBMIT_UNASSIGNED
     payload = {"round": dossier.remarks.values("created_at").distinct().count()}
-    sent, event = _apply(move, dossier, by=by, version=version, payload=payload, assignee=assignee if stays else None)
+    sent, event = apply(move, dossier, by=by, version=version, payload=payload, assignee=assignee if stays else None)
     remarks = list(sent.remarks.filter(closed_at__isnull=True))
     unanswered = [
         Problem(
@@ -245,7 +184,7 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
 def withdraw(dossier: Dossier, *, by: User, version: int) -> Dossier:
     """Take the dossier back for good; a new one may be opened at once."""
     before = dossier.status
-    gone, event = _apply(WITHDRAW, dossier, by=by, version=version)
+    gone, event = apply(WITHDRAW, dossier, by=by, version=version)
     gone.remarks.filter(closed_at__isnull=True).update(closed_at=timezone.now())
     if before != S.DRAFT:
         notifications.withdrawn(gone, event)
@@ -258,7 +197,7 @@ def withdraw(dossier: Dossier, *, by: User, version: int) -> Dossier:
 @transaction.atomic
 def take(dossier: Dossier, *, by: User, version: int) -> Dossier:
     """Become the person who instructs the dossier. Two clicks, one winner."""
-    taken, event = _apply(TAKE, dossier, by=by, version=version, assignee=by)
+    taken, event = apply(TAKE, dossier, by=by, version=version, assignee=by)
     notifications.taken(taken, event)
     return taken
 
@@ -266,7 +205,7 @@ def take(dossier: Dossier, *, by: User, version: int) -> Dossier:
 @transaction.atomic
 def assign(dossier: Dossier, *, to: User, by: User, version: int) -> Dossier:
     """Hand the dossier to a colleague who may instruct it."""
-    given, event = _apply(ASSIGN, dossier, by=by, version=version, payload={"assignee": str(to.pk)}, assignee=to)
+    given, event = apply(ASSIGN, dossier, by=by, version=version, payload={"assignee": str(to.pk)}, assignee=to)
     if Capacity.OPERATOR not in rules.capacities(given, to):
         raise GuardFailed([Problem("assignee", 0, "Cette personne ne peut pas instruire cette demande.")])
     notifications.assigned(given, event)
@@ -276,7 +215,7 @@ def assign(dossier: Dossier, *, to: User, by: User, version: int) -> Dossier:
 @transaction.atomic
 def release(dossier: Dossier, *, by: User, version: int) -> Dossier:
     """Put the dossier back in the queue."""
-    freed, _ = _apply(RELEASE, dossier, by=by, version=version, assignee=None)
+    freed, _ = apply(RELEASE, dossier, by=by, version=version, assignee=None)
     return freed
 
 
@@ -292,7 +231,7 @@ class Point(NamedTuple):
 def request_changes(dossier: Dossier, points: Iterable[Point], *, by: User, version: int, message: str = "") -> Dossier:
     """Send the dossier back with what is to be corrected; only the fields named are unlocked."""
     points = list(points)
-    back, event = _apply(
+    back, event = apply(
         REQUEST_CHANGES,
         dossier,
         by=by,
@@ -326,7 +265,7 @@ def request_changes(dossier: Dossier, points: Iterable[Point], *, by: User, vers
 def reject(dossier: Dossier, codes: Iterable[str], *, by: User, version: int, message: str) -> Dossier:
     """Refuse the dossier, with its reasons and a message the commune can read."""
     codes = list(codes)
-    refused, event = _apply(
+    refused, event = apply(
         REJECT,
         dossier,
         by=by,
@@ -358,7 +297,7 @@ def approve(  # noqa: PLR0913 - a decision has these facts
     `check` is what the operator verified itself of a name outside our zone; `derogation` why two people accept a
     sensitive dossier. The name is reserved by the deployment's own constraint, in this transaction.
     """
-    accepted, event = _apply(
+    accepted, event = apply(
         APPROVE,
         dossier,
         by=by,
@@ -441,58 +380,6 @@ def _build(dossier: Dossier, rank: int, *, by: User) -> Deployment:
 
 def _unrouted(dossier: Dossier) -> Any:  # noqa: ANN401 - it never returns
     raise WrongState(dossier)
-
-
-# --- The one door -----------------------------------------------------------------------------------------------------
-
-
-def _authorise(move: Move, dossier: Dossier, by: User) -> None:
-    who = move.who
-    if dossier.status not in move.sources and who & _DECIDERS:
-        # Who reads the dossier learns that it moved on, rather than that it has no right.
-        who = who | {Capacity.OPERATOR}
-    if who & rules.capacities(dossier, by):
-        return
-    if rules.is_insider(dossier, by) and move.who & rules.staff_capacities(dossier, by):
-        raise NotAllowed("Vous êtes rattaché à cette collectivité : un collègue doit instruire sa demande.")
-    if move.event in {"approve", "reject", "request_changes", "release"} and dossier.assignee and operator_scope(by):
-        raise NotAllowed("Cette action revient à la personne qui instruit la demande, ou à une personne responsable.")
-    raise NotAllowed("Votre rôle ne permet pas cette action sur cette demande.")
-
-
-def _apply(  # noqa: PLR0913 - an event has these facts
-    move: Move,
-    dossier: Dossier,
-    *,
-    by: User,
-    version: int,
-    payload: dict[str, Any] | None = None,
-    comment: str = "",
-    **changes: Any,  # noqa: ANN401 - columns of the dossier
-) -> tuple[Dossier, Event]:
-    """Make one move, or refuse it: rights, then state, then version; the event is written in the same transaction.
-
-    The rights were read from `dossier`, which is why its version must still be the stored one.
-    """
-    _authorise(move, dossier, by)
-    before = dossier.status
-    rows = 0
-    if dossier.version == version:
-        rows = Dossier.objects.filter(pk=dossier.pk, version=version, status__in=move.sources).update(
-            status=move.target or F("status"), version=F("version") + 1, changed_at=timezone.now(), **changes
-        )
-    now = Dossier.objects.select_related("organization", "operator", "assignee", "author").get(pk=dossier.pk)
-    if not rows:
-        raise WrongState(now) if now.status not in move.sources else Stale(now)
-    event = journal.record(
-        STREAM,
-        dossier.pk,
-        move.event,
-        by=by,
-        payload={"from": before, "to": now.status, **(payload or {})},
-        comment=comment,
-    )
-    return now, event
 
 
 def _reference() -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from onboarding.intake import checks, workflow
 from onboarding.intake.models import Dossier, MailboxRequest
+from onboarding.intake.moves import GuardFailed
 from suite.accounts.models import User
 from suite.catalog.models import Service
 from suite.directory.models import Operator, Organization
@@ -113,7 +114,7 @@ def test_each_thing_missing_is_named_and_keeps_the_dossier_here(
     field, damage = BREAKS[what]
     damage(dossier)
     assert field in fields(dossier)
-    with pytest.raises(workflow.GuardFailed) as refusal:
+    with pytest.raises(GuardFailed) as refusal:
         workflow.submit(Dossier.objects.get(pk=dossier.pk), by=agent, version=dossier.version)
     assert field in {problem.field for problem in refusal.value.problems}
     assert Dossier.objects.get(pk=dossier.pk).status == "draft"

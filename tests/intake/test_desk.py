@@ -288,6 +288,19 @@ class TestApprove:
         mine.refresh_from_db()
         assert mine.four_eyed
 
+    def test_a_lead_may_explain_an_alternative_that_is_sensitive(self, mine: Dossier, lead: User) -> None:
+        NameChoiceFactory.create(dossier=mine, rank=1, typed="petite-cite.collectivite.fr")
+        Dossier.objects.update(accepts_alternatives=True, justification="Notre surnom.")
+        url = f"/instruction/{mine.pk}/accepter/"
+        client = sign_in(lead)
+        response = client.post(url, {"version": "1", "rank": "1"})
+        assert response.status_code == 422
+        assert 'href="#id_derogation"' in response.content.decode()
+        follow(client, url, rank="1", derogation="Surnom attesté par la préfecture.")
+        mine.refresh_from_db()
+        assert mine.deployment
+        assert mine.deployment.domain == "petite-cite.collectivite.fr"
+
     @pytest.mark.parametrize("rank", ["", "1", "9", "x"])
     def test_a_name_not_offered_is_refused(self, rank: str, desk: Client, mine: Dossier) -> None:
         response = desk.post(f"/instruction/{mine.pk}/accepter/", {"version": "1", "rank": rank})

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from onboarding.intake import contents, workflow
 from onboarding.intake.models import Dossier, Revision
-from onboarding.intake.workflow import GuardFailed, NotAllowed, Point, Refusal, Stale, WrongState
+from onboarding.intake.moves import GuardFailed, NotAllowed, Refusal, Stale, WrongState, allowed
+from onboarding.intake.workflow import Point
 from suite.accounts.models import Membership, OperatorRole, User
 from suite.catalog.models import GB
 from suite.directory.models import Operator, Organization
@@ -101,7 +102,7 @@ def test_every_event_in_every_state(  # noqa: PLR0917 - the table's axes and the
         RemarkFactory.create(dossier=dossier, touched=True)
     by = agent if event in REQUESTERS_EVENTS else instructor
     target = TABLE[event].get(status)
-    assert (event in workflow.allowed(dossier, by)) == (target is not None)
+    assert (event in allowed(dossier, by)) == (target is not None)
     if target is None:
         with pytest.raises((WrongState, NotAllowed)) as refusal:
             run(event, dossier, by)
@@ -164,7 +165,7 @@ def test_who_may_do_what_to_a_dossier_in_review(  # noqa: PLR0917 - idem
         "former assignee": lambda: User.objects.get(pk=instructor.pk),
     }
     person = people[who]()
-    assert workflow.allowed(dossier, person) == events
+    assert allowed(dossier, person) == events
     for event in set(TABLE) - events:
         if S.IN_REVIEW in TABLE[event]:
             with pytest.raises(NotAllowed):
