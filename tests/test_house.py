@@ -76,7 +76,7 @@ TEMPLATE_OF = {
 # Templates that another package renders: ours replace its own.
 REPLACING = ("admin/", "dsfr/", "django/", "allauth/", "account/", "idp/")
 # Who may change a state: the verbs, the engine that runs the steps, the delivery of what is queued.
-DOORS = {"workflow.py", "engine.py", "delivery.py"}
+DOORS = {"workflow.py", "moves.py", "engine.py", "delivery.py"}
 NEVER_NAMES = {"utils", "helpers", "common", "services", "constants", "core", "misc", "tools"}
 MOST_LINES = 400
 LONGER: set[str] = set()  # files that are allowed to be longer, with their reason
@@ -306,7 +306,9 @@ def test_no_file_is_named_for_nothing() -> None:
 def test_no_file_is_too_long() -> None:
     files = [*sources(), *(ROOT / "tests").rglob("*.py")]
     sizes = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
-    long = (f"{name}: {size}" for name, size in sizes.items() if size > MOST_LINES and name not in LONGER)
+    # A test file mirrors its module, and sentences are long.
+    most = {name: MOST_LINES * 3 // 2 if name.startswith("tests/") else MOST_LINES for name in sizes}
+    long = (f"{name}: {size}" for name, size in sizes.items() if size > most[name] and name not in LONGER)
     nothing(long, f"Split by noun or by audience what passes {MOST_LINES} lines.")
 
 

@@ -1,16 +1,14 @@
 """The life of a dossier: every event in every state, by everybody; and what each leaves behind."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from onboarding.intake import contents, workflow
 from onboarding.intake.models import Dossier, Revision
-from onboarding.intake.moves import GuardFailed, NotAllowed, Refusal, Stale, WrongState, allowed
+from onboarding.intake.moves import GuardFailed, NotAllowed, Stale, WrongState, allowed
 from onboarding.intake.workflow import Point
 from suite.accounts.models import Membership, OperatorRole, User
 from suite.catalog.models import GB
@@ -539,91 +537,3 @@ class TestApprove:
 
 
 # --- Two at once ------------------------------------------------------------------------------------------------------
-
-
-def together(*calls: Callable[[], object]) -> list[object]:
-    """Run the calls at the same moment, each on its connection, and return what each gave or raised."""
-    barrier, answers = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def work(index: int, call: Callable[[], object]) -> None:
-        try:
-            barrier.wait()
-            answers[index] = call()  # type: ignore[call-overload]
-        except Refusal as refusal:
-            answers[index] = refusal  # type: ignore[call-overload]
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return list(answers)
-
-
-@pytest.mark.django_db(transaction=True)
-class TestRaces:
-    def test_two_operators_take_and_one_has_it(
-        self, commune: Organization, agent: User, anct: Operator, instructor: User, lead: User
-    ) -> None:
-        dossier = situation(S.SUBMITTED, commune, agent, anct, instructor)
-        answers = together(
-            lambda: workflow.take(dossier, by=instructor, version=1), lambda: workflow.take(dossier, by=lead, version=1)
-        )
-        assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "WrongState"]
-        assert Event.objects.filter(kind="take").count() == 1
-        assert Notice.objects.count() == 1
-
-    def test_one_accepts_while_another_refuses(
-        self, commune: Organization, agent: User, anct: Operator, instructor: User, lead: User
-    ) -> None:
-        dossier = situation(S.IN_REVIEW, commune, agent, anct, instructor)
-        answers = together(
-            lambda: workflow.approve(dossier, by=instructor, version=1),
-            lambda: workflow.reject(dossier, ["other"], by=lead, version=1, message="Non."),
-        )
-        assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "WrongState"]
-        assert Event.objects.filter(kind__in=["approve", "reject"]).count() == 1
-        now = Dossier.objects.get()
-        assert (now.deployment is not None) == (now.status == S.APPROVED)
-
-    def test_the_same_dossier_sent_twice_is_sent_once(self, commune: Organization, agent: User, anct: Operator) -> None:
-        dossier = DossierFactory.create(organization=commune, author=agent)
-        answers = together(*[lambda: workflow.submit(dossier, by=agent, version=1)] * 2)
-        assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "WrongState"]
-        assert Notice.objects.filter(kind="dossier_received").count() == 1
-
-    def test_two_colleagues_send_two_dossiers_and_one_is_open(
-        self, commune: Organization, agent: User, anct: Operator
-    ) -> None:
-        colleague = MembershipFactory.create(organization=commune).user
-        mine, theirs = (DossierFactory.create(organization=commune, author=person) for person in (agent, colleague))
-        answers = together(
-            lambda: workflow.submit(mine, by=agent, version=1), lambda: workflow.submit(theirs, by=colleague, version=1)
-        )
-        assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "GuardFailed"]
-        assert Dossier.objects.open().count() == 1
-
-    def test_two_communes_want_one_name_and_one_has_it(
-        self, commune: Organization, agent: User, anct: Operator, instructor: User, lead: User
-    ) -> None:
-        first = situation(S.IN_REVIEW, commune, agent, anct, instructor)
-        other = CommuneFactory.create(name="La Celle", department__code="56")
-        second = DossierFactory.create(in_review=True, organization=other, operator=anct, assignee=instructor)
-        MembershipFactory.create(user=second.author, organization=other)
-        for dossier in (first, second):
-            dossier.names.update(fqdn="commun.example.fr")
-        Dossier.objects.update(family="existing", dns_manager="commune", mail_in_use=False)
-        check = "Les deux communes ont montré le même contrat."
-        answers = together(
-            lambda: workflow.approve(Dossier.objects.get(pk=first.pk), by=instructor, version=1, check=check),
-            lambda: workflow.approve(Dossier.objects.get(pk=second.pk), by=lead, version=1, check=check),
-        )
-        assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "GuardFailed"]
-        assert Dossier.objects.filter(deployment__isnull=False).count() == 1
-
-    def test_the_same_person_opens_two_tabs_and_has_one_draft(self, commune: Organization, agent: User) -> None:
-        first, second = together(*[lambda: workflow.create(commune, by=agent)] * 2)
-        assert first == second
-        assert Dossier.objects.count() == 1
