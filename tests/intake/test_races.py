@@ -17,6 +17,7 @@ from suite.notices.models import Notice
 from tests.factories.accounts import MembershipFactory
 from tests.factories.directory import CommuneFactory
 from tests.factories.intake import DossierFactory
+from tests.intake.situations import situation
 
 S = Dossier.Status
 POINTS = [Point("mailbox_list", ("mailboxes",), "Ajoutez l’accueil.")]

@@ -19,25 +19,10 @@ from tests.factories.accounts import MembershipFactory, UserFactory
 from tests.factories.directory import CommuneFactory, EpciFactory, NameFactory, OperatorFactory
 from tests.factories.intake import DossierFactory, MailboxRequestFactory, NameChoiceFactory, RemarkFactory
 from tests.intake.conftest import staff
+from tests.intake.situations import situation
 
 S = Dossier.Status
 POINTS = [Point("mailbox_list", ("mailboxes",), "Ajoutez l’accueil.")]
-
-
-def situation(status: str, commune: Organization, agent: User, anct: Operator, instructor: User) -> Dossier:
-    """Return a complete dossier of the commune in a state, instructed by `instructor` where the state says so."""
-    known: dict[str, Any] = {"organization": commune, "author": agent}
-    match status:
-        case S.DRAFT:
-            return DossierFactory.create(**known)
-        case S.EXPIRED:
-            return DossierFactory.create(expired=True, **known)
-        case S.SUBMITTED:
-            return DossierFactory.create(sent=True, operator=anct, **known)
-        case S.WITHDRAWN:
-            return DossierFactory.create(withdrawn=True, operator=anct, **known)
-        case _:
-            return DossierFactory.create(**{str(status): True}, operator=anct, assignee=instructor, **known)
 
 
 def run(event: str, dossier: Dossier, by: User) -> Dossier:
