@@ -15,15 +15,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Never
 
 READY_WITHIN = 90.0
 STOP_WITHIN = 5.0
-# A child that dies this often in a minute will not live: better to say so than to try for ever.
-DEATHS_PER_MINUTE = 5
+# A child that dies this often in a row, each time so young, will not live: better to say so than to try for ever.
+EARLY_DEATHS = 5
+YOUNG = 5.0
 PR_SET_PDEATHSIG = 1
 
 
@@ -41,10 +42,12 @@ class Child:
     log: Path
     env: Mapping[str, str]
     process: subprocess.Popen[bytes] | None = None
-    deaths: list[float] = field(default_factory=list)
+    born: float = 0.0
+    early_deaths: int = 0
 
     def start(self) -> None:
         """Start it, its output in its log."""
+        self.born = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own commands
                 self.command,
@@ -208,9 +211,8 @@ def _wait_until_ready(children: list[Child]) -> None:
 
 
 def _revive(child: Child, say: Callable[[str], None]) -> None:
-    now = time.monotonic()
-    child.deaths = [*(death for death in child.deaths if now - death < 60), now]  # noqa: PLR2004 - seconds
-    if len(child.deaths) > DEATHS_PER_MINUTE:
+    child.early_deaths = child.early_deaths + 1 if time.monotonic() - child.born < YOUNG else 0
+    if child.early_deaths > EARLY_DEATHS:
         raise CannotStart(f"{child.name} keeps dying. The end of {child.log}:\n{child.last_lines()}")
     # What the dead process had started (Celery's own children) must not go on beside the new one.
     child.signal_group(signal.SIGKILL)

@@ -110,6 +110,14 @@ def test_a_child_that_ends_at_once_is_reported_with_its_last_words(supervise: Ca
     assert "my last words" in output
 
 
+def test_a_child_that_never_lives_long_is_given_up(supervise: Callable[..., Supervised]) -> None:
+    supervised = supervise("import time; print('up'); time.sleep(0.7)", LIVES)
+    output = supervised.process.communicate(timeout=60)[0]
+    assert supervised.process.returncode == 3
+    assert output.count("child-0 stopped; started again.") == supervisor.EARLY_DEATHS
+    assert "child-0 keeps dying" in output
+
+
 def test_a_taken_port_is_named_with_its_remedy() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
