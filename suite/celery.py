@@ -1,6 +1,7 @@
 """The Celery application. The database remembers; Celery only wakes: a lost or doubled message changes nothing."""
 
 import os
+from pathlib import Path
 
 from celery import Celery
 from django.conf import settings
@@ -15,3 +16,8 @@ if not settings.configured:
 app = Celery("suite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+# The broker made of files does not make its own folders; a worker started by hand must not need to know.
+for _folder in ("data_folder_in", "control_folder"):
+    if _folder in settings.CELERY_BROKER_TRANSPORT_OPTIONS:
+        Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS[_folder]).mkdir(parents=True, exist_ok=True)

@@ -125,6 +125,7 @@ CACHES = {
 # --- Celery -----------------------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
 if not REDIS_URL:
     # A broker with no server: messages are files of the checkout. Losing them costs seconds, not work (see sweep).
     CELERY_BROKER_TRANSPORT_OPTIONS = {

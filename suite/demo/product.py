@@ -71,7 +71,7 @@ def _gunicorn(module: str, port: int, *, workers: int) -> list[str]:
 
 def prepare() -> None:
     """Bring the database up to date and put the demonstration's people and figures in it; quick when nothing is new."""
-    for folder in (LOGS, LOCAL / "broker", LOCAL / "broker-control", Path(settings.EMAIL_FILE_PATH)):
+    for folder in (LOGS, Path(settings.EMAIL_FILE_PATH)):
         folder.mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT)
     prepare_database()
