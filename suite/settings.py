@@ -5,6 +5,7 @@ backends for the outside world. `docs/configuration.md` lists every variable.
 """
 
 from pathlib import Path
+from typing import Any
 
 import environ
 from csp.constants import NONCE, NONE, SELF
@@ -125,7 +126,7 @@ CACHES = {
 # --- Celery -----------------------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = REDIS_URL or "filesystem://"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
 if not REDIS_URL:
     # A broker with no server: messages are files of the checkout. Losing them costs seconds, not work (see sweep).
     CELERY_BROKER_TRANSPORT_OPTIONS = {
