@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from celery import Celery
 from django.conf import settings
@@ -18,6 +19,6 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 # The broker made of files does not make its own folders; a worker started by hand must not need to know.
-for _folder in ("data_folder_in", "control_folder"):
-    if _folder in settings.CELERY_BROKER_TRANSPORT_OPTIONS:
-        Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS[_folder]).mkdir(parents=True, exist_ok=True)
+_options: dict[str, Any] = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+for _folder in {"data_folder_in", "control_folder"} & set(_options):
+    Path(_options[_folder]).mkdir(parents=True, exist_ok=True)

@@ -222,7 +222,9 @@ def _revive(child: Child, say: Callable[[str], None]) -> None:
 
 def _stop(children: list[Child]) -> None:
     for child in children:
-        child.signal_group(signal.SIGTERM)
+        if child.process is not None:
+            # Not its group: gunicorn and Celery stop their own children in order, and wait long for any that vanish.
+            child.process.terminate()
     deadline = time.monotonic() + STOP_WITHIN
     while any(child.alive for child in children) and time.monotonic() < deadline:
         time.sleep(0.05)
