@@ -33,7 +33,10 @@ class Need:
 
 # On Ubuntu, `chromium` is a snap, of no use in a container: the name of the package says nothing of the outcome, so
 # the program is looked for again after the installation.
-NEEDS = (Need(("chromium", "chromium-browser", "google-chrome"), "chromium", "tests/browser"),)
+NEEDS = (
+    Need(("chromium", "chromium-browser", "google-chrome"), "chromium", "tests/browser"),
+    Need(("redis-server",), "redis-server", "tests/live/test_real_servers.py"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
