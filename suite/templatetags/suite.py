@@ -1,5 +1,6 @@
 """The few template helpers every page may use."""
 
+from collections.abc import Sized
 from datetime import date, datetime
 
 from django import template
@@ -39,3 +40,15 @@ def day(value: date | None) -> str:
         value = timezone.localdate(value)
     number = "1er" if value.day == 1 else str(value.day)
     return f"{number}{NBSP}{date_format(value, 'F Y')}"
+
+
+@register.filter
+def pluralize(value: object, endings: str = "s") -> str:
+    """Write the ending of a French plural, which starts at two: « 0 demande », « 2 demandes ».
+
+    Takes the place of Django's filter, whose plural is English. `value` is a number or something with a length;
+    `endings` is the plural's ("s"), or the singular's and the plural's ("al,aux").
+    """
+    singular, _, plural = endings.rpartition(",")
+    count = value if isinstance(value, int | float) else len(value) if isinstance(value, Sized) else 0
+    return plural if abs(count) >= 2 else singular  # noqa: PLR2004 - the rule itself

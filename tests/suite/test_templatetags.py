@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
+from django.template import Context, Template
 
 from suite.templatetags.suite import day, gigabytes, thousands
 
@@ -40,3 +41,16 @@ def test_bytes_are_told_in_decimal_gigabytes(value: int | None, text: str) -> No
 )
 def test_a_day_is_written_in_full(value: date | None, text: str) -> None:
     assert day(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0, "demande"), (1, "demande"), (1.9, "demande"), (2, "demandes"), ([], "demande"), ([1, 2], "demandes")],
+)
+def test_the_french_plural_starts_at_two(value: object, expected: str) -> None:
+    assert Template("demande{{ value|pluralize }}").render(Context({"value": value})) == expected
+
+
+def test_an_irregular_plural_gives_both_endings() -> None:
+    template = Template("journ{{ one|pluralize:'al,aux' }} journ{{ many|pluralize:'al,aux' }}")
+    assert template.render(Context({"one": 1, "many": 3})) == "journal journaux"
