@@ -232,6 +232,13 @@ MFA_TRUST_ENABLED = False
 MFA_PASSKEY_LOGIN_ENABLED = False
 MFA_PASSKEY_SIGNUP_ENABLED = False
 
+# What only the demonstration is told: `check --deploy` refuses a server that has it.
+DEMONSTRATION_VARIABLES = [
+    name
+    for name in ("PROCONNECT_DEMO", "PROCONNECT_DEMO_HOSTS", "PROCONNECT_DIR", "PROCONNECT_BASE_URL", "PROCONNECT_PORT")
+    if env.str(name, "")
+]
+
 # --- The outside world ------------------------------------------------------------------------------------------------
 
 BACKENDS = {
