@@ -216,6 +216,10 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no ty
     @transaction.atomic
     def login(self, request: HttpRequest, user: User) -> None:
         """Open the session from an empty one, journal it and tell the operators."""
+        if not BreakGlass.objects.filter(user=user).exists() or not _may_sign_in(user):
+            raise PermissionDenied("Ce compte n’est pas un compte de secours ouvert.")
+        # After the second factor allauth has forgotten which backend it was, and would take the first of the list.
+        user.backend = BACKEND  # type: ignore[attr-defined]  # Django's own convention
         kept = {key: request.session.get(key) for key in _RECORDS}
         request.session.flush()
         super().login(request, user)
