@@ -198,8 +198,9 @@ OIDC_AUTH_REQUEST_EXTRA_PARAMS = {"claims": '{"id_token":{"acr":null,"amr":null}
 PROCONNECT_ACR_FLOOR = ["eidas1", "eidas1-mfa", "eidas2", "eidas3"]
 # What a second factor is worth before a sensitive act: ProConnect's own list less `eidas0-mfa`, below our floor.
 PROCONNECT_ACR_STEP_UP = ["eidas1-mfa", "eidas2", "eidas3"]
-# True once the provider's discovery announces `iss` on the callback: `manage.py doctor` says when.
-OIDC_REQUIRE_CALLBACK_ISS = env.bool("OIDC_REQUIRE_CALLBACK_ISS", False)
+# True once the provider's discovery announces `iss` on the callback, as the demonstration's does: `manage.py doctor`
+# says when.
+OIDC_REQUIRE_CALLBACK_ISS = env.bool("OIDC_REQUIRE_CALLBACK_ISS", not env.str("OIDC_OP_ISSUER", ""))
 STEP_UP_SECONDS = 600
 
 # How many proxies of ours stand in front, each adding an address to X-Forwarded-For: limits are kept per address.

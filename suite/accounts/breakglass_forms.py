@@ -16,37 +16,38 @@ REUSE = 120  # seconds, more than a code of six digits lives
 class BreakGlassForm(LoginForm, DsfrBaseForm):  # type: ignore[misc]  # neither has types
     """The name and the password of the envelope."""
 
+    password = forms.CharField(
+        label="Mot de passe",
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        help_text="Quatre groupes de huit caractères, tirets compris.",
+        error_messages={"required": "Donnez le mot de passe, écrit dans l’enveloppe."},
+    )
+
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
+        # allauth makes this one as it goes.
         self.fields["login"] = forms.CharField(
             label="Nom du compte de secours",
             max_length=40,
             widget=forms.TextInput(attrs={"autocomplete": "username", "class": "fr-input"}),
+            error_messages={"required": "Donnez le nom du compte, écrit sur l’enveloppe."},
         )
-        self.fields["password"] = forms.CharField(
-            label="Mot de passe",
-            max_length=200,
-            widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "class": "fr-input"}),
-            help_text="Quatre groupes de huit caractères, tirets compris.",
-        )
-        self.fields["login"].error_messages["required"] = "Donnez le nom du compte, écrit sur l’enveloppe."
-        self.fields["password"].error_messages["required"] = "Donnez le mot de passe, écrit dans l’enveloppe."
+        self.order_fields(["login", "password"])
 
 
-class _Code(DsfrBaseForm):  # type: ignore[misc]  # idem
+def _code() -> forms.CharField:
+    return forms.CharField(
+        label="Code à usage unique",
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+        help_text="Six chiffres de l’application, ou l’un des codes de récupération de l’enveloppe.",
+        error_messages={"required": "Donnez un code de l’application ou de l’enveloppe."},
+    )
+
+
+class _Counted(DsfrBaseForm):  # type: ignore[misc]  # idem
     """A code of the authenticator application, or a recovery code."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["code"] = forms.CharField(
-            label="Code à usage unique",
-            max_length=20,
-            widget=forms.TextInput(
-                attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "class": "fr-input"}
-            ),
-            help_text="Six chiffres de l’application, ou l’un des codes de récupération de l’enveloppe.",
-        )
-        self.fields["code"].error_messages["required"] = "Donnez un code de l’application ou de l’enveloppe."
 
     def clean_code(self) -> str:
         """Count the tries of whoever holds the password; a code serves once, as long as it lives."""
@@ -64,9 +65,13 @@ class _Code(DsfrBaseForm):  # type: ignore[misc]  # idem
         return code
 
 
-class FactorForm(_Code, AuthenticateForm):  # type: ignore[misc]  # idem
+class FactorForm(_Counted, AuthenticateForm):  # type: ignore[misc]  # idem
     """The second factor, to come in."""
 
+    code = _code()
 
-class FactorAgainForm(_Code, ReauthenticateForm):  # type: ignore[misc]  # idem
+
+class FactorAgainForm(_Counted, ReauthenticateForm):  # type: ignore[misc]  # idem
     """The second factor, before a sensitive act."""
+
+    code = _code()

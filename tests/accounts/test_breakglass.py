@@ -80,6 +80,19 @@ class TestComingIn:
             assert second.post(FACTOR, {"code": shown}).status_code == 422
             assert not is_in(second)
 
+    def test_the_pages_say_what_is_asked_and_tie_each_word_to_its_field(
+        self, client: Client, envelope: breakglass.Envelope
+    ) -> None:
+        door = client.get(DOOR).text
+        for words in ("Nom du compte de secours", "Quatre groupes de huit caractères"):
+            assert words in door
+        present(client, envelope)
+        assert "Code à usage unique" in client.get(FACTOR).text
+        page = client.post(FACTOR, {"code": "000"}).text
+        assert "Erreur :" in page.replace("\u00a0", " ")
+        assert 'href="#id_code"' in page
+        assert 'id="id_code"' in page
+
     def test_a_wrong_password_is_refused_in_french(self, client: Client, envelope: breakglass.Envelope) -> None:
         response = present(client, envelope, password="non")
         assert response.status_code == 422
