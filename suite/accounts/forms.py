@@ -15,8 +15,8 @@ def _reason(label: str, help_text: str) -> forms.CharField:
         widget=forms.Textarea(attrs={"rows": 3}),
         error_messages={
             "required": f"{label} : dites pourquoi en quelques mots.",
-            "min_length": f"{label} : écrivez au moins %(limit_value)d caractères.",
-            "max_length": f"{label} : écrivez au plus %(limit_value)d caractères.",
+            "min_length": f"{label} : écrivez au moins %(limit_value)d caractères.",
+            "max_length": f"{label} : écrivez au plus %(limit_value)d caractères.",
         },
     )
 
@@ -26,7 +26,7 @@ def _role(label: str = "Rôle") -> forms.ChoiceField:
         label=label,
         error_messages={
             "required": "Choisissez un rôle dans la liste.",
-            "invalid_choice": "Ce rôle n’est pas de ceux que vous pouvez donner : choisissez-en un dans la liste.",
+            "invalid_choice": "Ce rôle n’est pas de ceux que vous pouvez donner : choisissez-en un dans la liste.",
         },
     )
 
@@ -48,12 +48,12 @@ class InviteForm(RightForm):
     email = forms.EmailField(
         label="Adresse électronique professionnelle",
         help_text="Celle du compte ProConnect de la personne, écrite exactement comme dans ce compte. "
-        "Par exemple : prenom.nom@mairie.example",
+        "Par exemple : prenom.nom@mairie.example",
         max_length=254,
         error_messages={
             "required": "Écrivez l’adresse électronique de la personne à inviter.",
             "invalid": "Cette adresse n’est pas complète. Elle doit ressembler à prenom.nom@mairie.example.",
-            "max_length": "Cette adresse est trop longue : 254 caractères au plus.",
+            "max_length": "Cette adresse est trop longue : 254 caractères au plus.",
         },
     )
     role = _role()
@@ -75,7 +75,7 @@ class JoinForm(RightForm):
     """Why somebody asks to join."""
 
     message = forms.CharField(
-        label="Qui êtes-vous pour cette collectivité ?",
+        label="Qui êtes-vous pour cette collectivité ?",
         help_text="Votre fonction, et ce que vous avez à y faire. Les personnes qui répondent liront ce message.",
         min_length=10,
         max_length=500,
@@ -83,7 +83,7 @@ class JoinForm(RightForm):
         error_messages={
             "required": "Dites qui vous êtes pour cette collectivité.",
             "min_length": "Dites qui vous êtes pour cette collectivité en %(limit_value)d caractères au moins.",
-            "max_length": "Votre message est trop long : %(limit_value)d caractères au plus.",
+            "max_length": "Votre message est trop long : %(limit_value)d caractères au plus.",
         },
     )
 
@@ -93,5 +93,5 @@ class CheckForm(RightForm):
 
     reason = _reason(
         "Ce que vous avez vérifié",
-        "Qui avez-vous appelé, à quel numéro public, quand ? Gardé au journal. En cas de refus, dites pourquoi.",
+        "Qui avez-vous appelé, à quel numéro public, quand ? Gardé au journal. En cas de refus, dites pourquoi.",
     )

@@ -83,7 +83,7 @@ def invite(place: Organization | Operator, email: str, role: str, *, by: User) -
 def revoke(invitation: Invitation, *, by: User) -> None:
     """Make the link worth nothing. Raises RightRefused when it was accepted or revoked already."""
     if not _revoke(invitation, by=by):
-        raise RightRefused("Cette invitation a déjà été acceptée ou annulée : il n’y a plus rien à annuler.")
+        raise RightRefused("Cette invitation a déjà été acceptée ou annulée : il n’y a plus rien à annuler.")
 
 
 def revoke_those_of(user: User, place: Organization | Operator, *, by: User | None) -> None:
@@ -105,7 +105,7 @@ def find(token: str) -> Invitation | None:
 def problem(invitation: Invitation | None, user: User) -> str:
     """Return why this person cannot accept, in a French sentence; "" when nothing stands in the way."""
     if invitation is None:
-        return f"Ce lien ne correspond à aucune invitation : il est peut-être incomplet. {_GONE}"
+        return f"Ce lien ne correspond à aucune invitation : il est peut-être incomplet. {_GONE}"
     state = _state(invitation)
     if state:
         return f"{state} {_GONE}"
@@ -115,16 +115,16 @@ def problem(invitation: Invitation | None, user: User) -> str:
             "la personne qui vous a écrit de vous inviter à cette adresse, écrite exactement ainsi."
         )
     if not _still_manages(invitation):
-        return f"La personne qui vous a invité ne gère plus cette équipe : son invitation ne vaut plus. {_GONE}"
+        return f"La personne qui vous a invité ne gère plus cette équipe : son invitation ne vaut plus. {_GONE}"
     return ""
 
 
 def _state(invitation: Invitation) -> str:
     if invitation.accepted_at is not None:
-        return "Cette invitation a déjà servi : un lien ne sert qu’une fois."
+        return "Cette invitation a déjà servi : un lien ne sert qu’une fois."
     if invitation.revoked_at is not None:
         return "Cette invitation a été annulée."
-    return "" if invitation.waiting else "Cette invitation a expiré : un lien est valable sept jours."
+    return "" if invitation.waiting else "Cette invitation a expiré : un lien est valable sept jours."
 
 
 @transaction.atomic

@@ -77,7 +77,7 @@ LOOK_BEHIND = Act(
     SIGNED_IN,
     "L’administration technique est réservée à l’équipe du site.",
 )
-MANAGE_OWN = Act("Voir ses demandes, ses équipes et ses sessions ; fermer ses sessions", SIGNED_IN)
+MANAGE_OWN = Act("Voir ses demandes, ses équipes et ses sessions ; fermer ses sessions", SIGNED_IN)
 ACCEPT_INVITATION = Act("Accepter l’invitation dont on tient le lien, envoyée à son adresse", SIGNED_IN)
 
 DRAFT = Act(
@@ -93,7 +93,7 @@ EDIT_DOSSIER = Act(
     AT_HOME,
     "Seules les personnes de la collectivité qui la représentent remplissent et retirent sa demande.",
 )
-SEE_DESK = Act("Voir les listes des opérateurs : demandes, blocages, groupe pilote", STAFF, SIGNED_IN, _OPERATORS_ONLY)
+SEE_DESK = Act("Voir les listes des opérateurs : demandes, blocages, groupe pilote", STAFF, SIGNED_IN, _OPERATORS_ONLY)
 # Without an operator's role, the desk is a page of somebody else's trade: 403, whatever the dossier.
 SEE_EVIDENCE = Act(
     "Lire une demande côté opérateur, avec ses vérifications",
@@ -102,13 +102,13 @@ SEE_EVIDENCE = Act(
     _OPERATORS_ONLY,
 )
 INSTRUCT = Act(
-    "Prendre, rendre, confier une demande ; demander des corrections",
+    "Prendre, rendre, confier une demande ; demander des corrections",
     INSTRUCTING,
     COMMUNE | HOME | ADMIN | {Role.STRANGER},
     _READS_ONLY,
 )
 DECIDE = Act(
-    "Accepter ou refuser une demande (celle qu’on instruit ; en second regard, responsable)",
+    "Accepter ou refuser une demande (celle qu’on instruit ; en second regard, responsable)",
     INSTRUCTING,
     COMMUNE | HOME | ADMIN | {Role.STRANGER},
     _READS_ONLY,
@@ -138,7 +138,7 @@ ANSWER_ACCESS = Act(
 
 _LEADS_ONLY = "Cette page est réservée aux responsables des opérateurs."
 MANAGE_STAFF = Act(
-    "Gérer l’équipe d’un opérateur : inviter, changer un rôle, suspendre, rétablir",
+    "Gérer l’équipe d’un opérateur : inviter, changer un rôle, suspendre, rétablir",
     frozenset({Role.LEAD, Role.SUPERADMIN}),
     COMMUNE | HOME | ADMIN | {Role.STRANGER, Role.AWAY_READER, Role.AWAY_INSTRUCTOR},
     _LEADS_ONLY,

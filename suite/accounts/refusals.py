@@ -36,11 +36,11 @@ class SignInRefused(Exception):
 
 
 class RightRefused(Exception):
-    """An act on a right stops here: `str()` is the French sentence to show, `status` what HTTP makes of it."""
+    """An act on a right stops here: `str()` is the French sentence to show, `http` the status it deserves."""
 
-    def __init__(self, sentence: str, status: int = 409) -> None:
+    def __init__(self, sentence: str, http: int = 409) -> None:
         super().__init__(sentence)
-        self.status = status
+        self.http = http
 
 
 REFUSALS = {

@@ -147,17 +147,17 @@ def refuse(request: RelinkRequest, *, by: User, reason: str) -> None:
 
 def _guard(request: RelinkRequest, by: User) -> None:
     if request.user_id == by.pk:
-        raise RightRefused("Il s’agit de votre propre compte : un collègue doit décider.", 403)
+        raise RightRefused("Il s’agit de votre propre compte : un collègue doit décider.", 403)
 
 
 def _explain(request: RelinkRequest, by: User) -> None:
     now = RelinkRequest.objects.get(pk=request.pk)
     if now.state == State.SECONDED and now.seconded_by_id == by.pk:
         raise RightRefused(
-            "Vous avez déjà donné votre accord : ce compte est celui d’un opérateur, une seconde personne doit décider."
+            "Vous avez déjà donné votre accord : ce compte est celui d’un opérateur, une seconde personne doit décider."
         )
     if now.state in OPEN:
-        raise RightRefused("Cette demande a expiré : la personne doit se présenter à nouveau.")
+        raise RightRefused("Cette demande a expiré : la personne doit se présenter à nouveau.")
     raise RightRefused("Quelqu’un a déjà décidé de cette demande.")
 
 
@@ -167,7 +167,7 @@ def _hand_over(request: RelinkRequest, *, by: User) -> None:
     known = Identity.objects.filter(issuer=request.issuer, sub=request.sub).first()
     # An identity is never handed to somebody else; one of this account that nobody used in time may be tied again.
     if known is not None and (known.user_id != user.pk or known.first_use_before is None):
-        raise RightRefused("Cette identité ouvre, ou a ouvert, un compte : elle ne peut pas en reprendre un autre.")
+        raise RightRefused("Cette identité ouvre, ou a ouvert, un compte : elle ne peut pas en reprendre un autre.")
     user.identities.filter(revoked_at__isnull=True).update(revoked_at=now)
     told = {
         "siret": request.siret,

@@ -10,7 +10,7 @@ from suite.directory.models import Operator
 from suite.journal.workflow import record
 from suite.notices.workflow import queue
 
-PROVIDER_CHANGED = "Le fournisseur d’identité ou l’identifiant de la personne a changé : son identité est à confirmer."
+PROVIDER_CHANGED = "Le fournisseur d’identité ou l’identifiant de la personne a changé : son identité est à confirmer."
 
 
 @transaction.atomic
@@ -19,7 +19,7 @@ def change_role(place: OperatorRole, role: str, *, by: User) -> None:
     _guard(place, by, losing=role != OperatorRole.Role.LEAD)
     active = OperatorRole.objects.filter(pk=place.pk, active=True)
     if not active.update(role=role, decided_by=by, changed_at=timezone.now()):
-        raise RightRefused("Ce rôle est suspendu : rétablissez-le d’abord.")
+        raise RightRefused("Ce rôle est suspendu : rétablissez-le d’abord.")
     _settle("operator_role.changed", place, by=by, role=role)
     if role == OperatorRole.Role.READER:
         sessions.end_all(place.user, by=by, reason="operator_role_lowered")
@@ -85,12 +85,12 @@ def suspend_for_provider(user: User) -> int:
 def _guard(place: OperatorRole, by: User, *, losing: bool) -> None:
     """Lock the staff, and keep a lead whatever two people do at once. Nobody changes its own role."""
     if place.user_id == by.pk:
-        raise RightRefused("Vous ne pouvez pas changer votre propre rôle : demandez à un autre responsable.", 422)
+        raise RightRefused("Vous ne pouvez pas changer votre propre rôle : demandez à un autre responsable.", 422)
     Operator.objects.select_for_update().get(pk=place.operator_id)
     leads = OperatorRole.objects.filter(operator=place.operator_id, role=OperatorRole.Role.LEAD, active=True)
     if losing and list(leads.values_list("pk", flat=True)) == [place.pk]:
         raise RightRefused(
-            "C’est la dernière personne responsable de cet opérateur : nommez d’abord un autre responsable.", 422
+            "C’est la dernière personne responsable de cet opérateur : nommez d’abord un autre responsable.", 422
         )
 
 

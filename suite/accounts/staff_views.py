@@ -52,7 +52,7 @@ def _render_staff(request: HttpRequest, refusal: RightRefused | None = None) -> 
     )
     page = Paginator(led.order_by("-national", "name"), PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "refusal": refusal}
-    return render(request, "accounts/staff/staff.html", context, status=refusal.status if refusal else 200)
+    return render(request, "accounts/staff/staff.html", context, status=refusal.http if refusal else 200)
 
 
 def _led(user: User) -> QuerySet[Operator]:
@@ -83,7 +83,7 @@ def invite_staff(request: HttpRequest, pk: UUID) -> HttpResponse:
                 messages.success(request, f"L’invitation est envoyée à {email}. Elle vaut sept jours.")
                 return redirect("accounts:staff")
             status = TOO_MANY
-            form.add_error(None, "Vous avez envoyé beaucoup d’invitations aujourd’hui : continuez demain.")
+            form.add_error(None, "Vous avez envoyé beaucoup d’invitations aujourd’hui : continuez demain.")
     return render(request, "accounts/staff/invite_staff.html", {"operator": operator, "form": form}, status=status)
 
 
@@ -128,7 +128,7 @@ def colleague(request: HttpRequest, pk: UUID) -> HttpResponse:
         "refusal": refusal,
         "own": place.user_id == user.pk,
     }
-    status = 200 if request.method != "POST" else refusal.status if refusal else 422
+    status = 200 if request.method != "POST" else refusal.http if refusal else 422
     return render(request, "accounts/staff/colleague.html", context, status=status)
 
 
@@ -175,7 +175,7 @@ def relink(request: HttpRequest, pk: UUID) -> HttpResponse:
             return _decide(request, found, form.cleaned_data["reason"], by=user)
         except RightRefused as refused:
             refusal = refused
-    status = 200 if request.method != "POST" else refusal.status if refusal else 422
+    status = 200 if request.method != "POST" else refusal.http if refusal else 422
     open_ = found.state in relinks.OPEN and found.expires_at > timezone.now()
     context = {
         "asked": found,

@@ -63,7 +63,7 @@ def _render_team(
         "answers": allows(ANSWER_ACCESS, roles),
         "refusal": refusal,
     }
-    return render(request, "accounts/team/team.html", context, status=refusal.status if refusal else 200)
+    return render(request, "accounts/team/team.html", context, status=refusal.http if refusal else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -85,7 +85,7 @@ def invite(request: HttpRequest, pk: UUID) -> HttpResponse:
                 messages.success(request, f"L’invitation est envoyée à {email}. Elle vaut sept jours.")
                 return redirect("accounts:team", pk=organization.pk)
             status = TOO_MANY
-            form.add_error(None, "Vous avez envoyé beaucoup d’invitations aujourd’hui : continuez demain.")
+            form.add_error(None, "Vous avez envoyé beaucoup d’invitations aujourd’hui : continuez demain.")
     return render(request, "accounts/team/invite.html", {"organization": organization, "form": form}, status=status)
 
 
@@ -136,7 +136,7 @@ def member(request: HttpRequest, pk: UUID) -> HttpResponse:
         "refusal": refusal,
         "own": membership.user_id == user.pk,
     }
-    status = 200 if request.method != "POST" else refusal.status if refusal else 422
+    status = 200 if request.method != "POST" else refusal.http if refusal else 422
     return render(request, "accounts/team/member.html", context, status=status)
 
 
@@ -177,7 +177,7 @@ def join(request: HttpRequest, pk: UUID) -> HttpResponse:
                 status = 200
             else:
                 status = TOO_MANY
-                form.add_error(None, "Vous avez fait plusieurs demandes aujourd’hui : continuez demain.")
+                form.add_error(None, "Vous avez fait plusieurs demandes aujourd’hui : continuez demain.")
     if request.method == "POST" and waiting is not None:
         messages.success(request, "Votre demande est transmise. La réponse vous parviendra par courriel.")
         return redirect("accounts:join", pk=organization.pk)
@@ -200,7 +200,7 @@ def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
         try:
             if not accepting:
                 teams.decline(asked, by=user)
-                messages.success(request, "La demande est refusée ; la personne en est informée.")
+                messages.success(request, "La demande est refusée ; la personne en est informée.")
                 return redirect("accounts:team", pk=asked.organization_id)
             if form.is_valid():
                 teams.admit(asked, form.cleaned_data["role"], by=user)
@@ -208,7 +208,7 @@ def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
                 return redirect("accounts:team", pk=asked.organization_id)
         except RightRefused as refused:
             refusal = refused
-    status = 200 if request.method != "POST" else refusal.status if refusal else 422
+    status = 200 if request.method != "POST" else refusal.http if refusal else 422
     context = {"asked": asked, "form": form, "refusal": refusal}
     return render(request, "accounts/team/answer.html", context, status=status)
 

@@ -82,7 +82,7 @@ def change_role(membership: Membership, role: str, *, by: User) -> None:
     _guard(membership, by, losing=role != Membership.Role.MANAGER)
     held = Membership.objects.filter(pk=membership.pk, state__in=LIVE)
     if not held.update(role=role, state=State.ACTIVE, decided_by=by, changed_at=timezone.now()):
-        raise RightRefused("Ce droit n’est plus actif : son rôle ne se change pas.")
+        raise RightRefused("Ce droit n’est plus actif : son rôle ne se change pas.")
     _record("membership.role_changed", membership, by=by, role=role)
     _tell(membership, "role", by=by, role=role)
 
@@ -135,14 +135,14 @@ def end(membership: Membership, *, by: User, reason: str) -> None:
 def _guard(membership: Membership, by: User, *, losing: bool) -> None:
     """Lock the managers, and keep one whatever two people do at once. Nobody changes its own right."""
     if membership.user_id == by.pk:
-        raise RightRefused("Vous ne pouvez pas changer votre propre droit : demandez à un autre gestionnaire.", 422)
+        raise RightRefused("Vous ne pouvez pas changer votre propre droit : demandez à un autre gestionnaire.", 422)
     Organization.objects.select_for_update().get(pk=membership.organization_id)
     managers = Membership.objects.filter(
         organization=membership.organization_id, role=Membership.Role.MANAGER, state=State.ACTIVE
     ).values_list("pk", flat=True)
     if losing and list(managers) == [membership.pk]:
         raise RightRefused(
-            "C’est la dernière personne qui gère cette collectivité : nommez d’abord un autre gestionnaire.", 422
+            "C’est la dernière personne qui gère cette collectivité : nommez d’abord un autre gestionnaire.", 422
         )
 
 

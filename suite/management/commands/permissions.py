@@ -34,7 +34,7 @@ class Command(BaseCommand):
         if not check:
             PAGE.write_text(page())
         elif not PAGE.exists() or PAGE.read_text() != page():
-            raise CommandError("docs/permissions.md n’est plus à jour : lancez « manage.py permissions ».")
+            raise CommandError("docs/permissions.md n’est plus à jour : lancez « manage.py permissions ».")
 
 
 def page() -> str:
