@@ -35,6 +35,14 @@ class SignInRefused(Exception):
         return REFUSALS[self.code]
 
 
+class RightRefused(Exception):
+    """An act on a right stops here: `str()` is the French sentence to show, `http` the status it deserves."""
+
+    def __init__(self, sentence: str, http: int = 409) -> None:
+        super().__init__(sentence)
+        self.http = http
+
+
 REFUSALS = {
     "unknown_state": Refusal(
         400,
@@ -135,6 +143,16 @@ REFUSALS = {
         again=False,
         other_account=True,
     ),
+    "identity_revoked": Refusal(
+        403,
+        "Cette identité a été remplacée",
+        "Une personne de notre équipe a rattaché votre compte à une autre identité ProConnect, à votre demande. Celle "
+        "que vous venez d’utiliser n’ouvre plus rien.",
+        "Connectez-vous avec votre nouvelle identité. Si vous n’avez rien demandé, écrivez-nous aussitôt en donnant la "
+        "référence ci-dessous.",
+        again=False,
+        other_account=True,
+    ),
     "inactive": Refusal(
         403,
         "Votre compte est fermé",
@@ -153,6 +171,29 @@ REFUSALS = {
         again=False,
         other_account=True,
         stronger=True,
+    ),
+    "step_up_other": Refusal(
+        403,
+        "Une autre personne a répondu",
+        "Le second facteur demandé à la personne connectée a été donné par un autre compte ProConnect. Par prudence, "
+        "la session a été fermée et rien n’a été fait.",
+        "Quittez ProConnect, puis reconnectez-vous avec votre propre compte.",
+        other_account=True,
+    ),
+    "step_up_weak": Refusal(
+        403,
+        "Le second facteur n’a pas été donné",
+        "Cette action demande un second facteur. ProConnect vous a reconnu, mais sans second facteur, ou a répondu que "
+        "votre compte n’en a pas.",
+        "Votre session est restée ouverte et rien n’a été fait. Réessayez avec votre second facteur (application, clé "
+        "ou carte) ; si votre organisation n’en propose pas, une personne d’un opérateur peut agir à votre place.",
+        again=False,
+    ),
+    "too_many": Refusal(
+        429,
+        "Trop de connexions depuis ce navigateur",
+        "Ce navigateur a commencé beaucoup de connexions en quelques minutes.",
+        "Attendez dix minutes, puis recommencez. Les autres navigateurs de votre réseau ne sont pas concernés.",
     ),
     "logout_state": Refusal(
         400,
