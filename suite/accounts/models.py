@@ -155,3 +155,20 @@ class OperatorRole(models.Model):
 
     def __str__(self) -> str:
         return self.role
+
+
+class Tally(models.Model):
+    """How many tries somebody made of something in a window of time; written by `limits.allow` only."""
+
+    scope = models.CharField(max_length=60)
+    digest = models.CharField(max_length=64, help_text="SHA-256 of who tries: nobody is named here.")
+    count = models.PositiveIntegerField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints = [models.UniqueConstraint(fields=["scope", "digest"], name="tally_one_per_key")]
+        indexes = [models.Index(fields=["ends_at"], name="tally_ends")]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.count}"
