@@ -145,6 +145,10 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "provisioning: run what is due": {"task": "onboarding.provisioning.tasks.sweep", "schedule": 5.0},
     "notices: send what is due": {"task": "suite.notices.tasks.sweep", "schedule": 10.0},
+    "accounts: end mandates that are over, erase old documents": {
+        "task": "suite.accounts.tasks.sweep_mandates",
+        "schedule": 600.0,
+    },
 }
 
 # --- Sign-in ----------------------------------------------------------------------------------------------------------
@@ -190,6 +194,16 @@ OIDC_AUTHENTICATE_CLASS = "suite.accounts.views.Authorize"
 # A JSON string, as the protocol wants: a nested dict would be sent as Python text.
 OIDC_AUTH_REQUEST_EXTRA_PARAMS = {"claims": '{"id_token":{"acr":null,"amr":null}}'}
 PROCONNECT_ACR_FLOOR = ["eidas1", "eidas1-mfa", "eidas2", "eidas3"]
+
+# --- Mandates ---------------------------------------------------------------------------------------------------------
+
+# Dates of municipal elections, last round: a month later, what an elected person proved before is proved again.
+MUNICIPAL_ELECTIONS = env.list("MUNICIPAL_ELECTIONS", default=["2026-03-22"])
+# Written mandates: a private folder, outside anything a web server shows, shared by the web processes and the workers.
+DOCUMENTS_DIR = Path(env.str("DOCUMENTS_DIR", str(LOCAL_DIR / "documents")))
+# What a letter carries as its sender, one line after the other, separated by « | ».
+LETTER_SENDER = env.str("LETTER_SENDER", f"{SITE_NAME}|Service des habilitations")
+LETTER_PLACE = env.str("LETTER_PLACE", "Paris")
 
 # --- The outside world ------------------------------------------------------------------------------------------------
 

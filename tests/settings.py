@@ -24,6 +24,7 @@ SECRET_KEY = "tests-only-0123456789-0123456789-0123456789-0123456789"
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 _place = Path(tempfile.mkdtemp(prefix="suite-tests-"))
 LOCAL_WORLD = _place / "world.sqlite3"
+DOCUMENTS_DIR = _place / "documents"
 STATIC_ROOT = str(_place)  # it exists: whitenoise warns of one that does not
 # The DNS of the local world, read without a socket.
 BACKENDS = {**BACKENDS, "resolver": "tests.provisioning.world.WorldResolver"}  # noqa: F405

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from onboarding.intake import contents, rules, workflow
+from onboarding.intake import checks, contents, rules, workflow
 from onboarding.intake.checklist import checklist
 from onboarding.intake.checks import Problem
 from onboarding.intake.forms import ApproveForm, AssignForm, ChangesForm, RejectForm
@@ -266,6 +266,7 @@ def approve(request: HttpRequest, pk: object) -> HttpResponse:
         initial={"rank": 0},
         choices=choices,
         family=dossier.family,
+        unproved=checks.needs_a_check(dossier),
         sensitive=bool(sensitive) or (request.method == "POST" and "derogation" in request.POST),
     )
     problems: list[Problem] = []

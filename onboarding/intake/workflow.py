@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from onboarding.intake import checks, contents, notifications, reasons, rules
+from onboarding.intake import acting, checks, contents, notifications, reasons, rules
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, Remark, RequestedService, Revision
 from onboarding.intake.rules import Capacity
@@ -30,6 +30,10 @@ from suite.journal import workflow as journal
 from suite.journal.models import Event
 
 S = Dossier.Status
+FROZEN = (
+    "La mairie conteste cette demande : elle est bloquée jusqu’à ce qu’une personne de notre équipe l’ait examinée. "
+    f"Écrivez à {settings.CONTACT_EMAIL}."
+)
 STREAM = "dossier"
 
 
@@ -96,6 +100,9 @@ RELEASE = Move("release", frozenset({S.IN_REVIEW}), S.SUBMITTED, _DECIDERS)
 REQUEST_CHANGES = Move("request_changes", _REVIEW, S.NEEDS_CHANGES, _DECIDERS)
 APPROVE = Move("approve", _REVIEW, S.APPROVED, _DECIDERS)
 REJECT = Move("reject", _REVIEW, S.REJECTED, _DECIDERS)
+
+# What stops while the town hall's objection waits for an operator: asking and accepting, not refusing or withdrawing.
+FREEZABLE = frozenset({"save", "submit", "resubmit", "approve"})
 
 MOVES = (
     SAVE, SUBMIT, RESUBMIT, RESUBMIT_UNASSIGNED, WITHDRAW, TAKE, ASSIGN, RELEASE, REQUEST_CHANGES, APPROVE, REJECT,
@@ -368,7 +375,12 @@ def approve(  # noqa: PLR0913 - a decision has these facts
         decided_by=by,
         decided_at=timezone.now(),
     )
-    problems = _approval_problems(accepted, rank=rank, check=check)
+    problems = [
+        *_approval_problems(accepted, rank=rank, check=check),
+        *checks.approval_mandate_problems(accepted, check),
+    ]
+    if acting.is_assisted(accepted) and Capacity.LEAD not in rules.capacities(accepted, by):
+        raise NotAllowed("Cette demande a été préparée par un opérateur : une personne responsable doit l’accepter.")
     sensitive = rules.sensitive(accepted, rank)
     if sensitive:
         if Capacity.LEAD not in rules.capacities(accepted, by) or accepted.assignee_id == by.pk:
@@ -382,7 +394,8 @@ def approve(  # noqa: PLR0913 - a decision has these facts
         raise GuardFailed(problems)
     deployment = _build(accepted, rank, by=by)
     Dossier.objects.filter(pk=accepted.pk).update(deployment=deployment, four_eyed=bool(sensitive))
-    activate(accepted.author, accepted.organization, by=by)
+    if not acting.is_assisted(accepted):  # an operator's person gets no right there; who takes over will
+        activate(accepted.author, accepted.organization, by=by)
     if accepted.operator:
         accepted.operator.organizations.add(accepted.organization)
     accepted = Dossier.objects.get(pk=accepted.pk)
@@ -484,6 +497,8 @@ def _apply(  # noqa: PLR0913 - an event has these facts
     now = Dossier.objects.select_related("organization", "operator", "assignee", "author").get(pk=dossier.pk)
     if not rows:
         raise WrongState(now) if now.status not in move.sources else Stale(now)
+    if move.event in FREEZABLE and acting.is_frozen(now):
+        raise GuardFailed([Problem("organization", 0, FROZEN)])
     event = journal.record(
         STREAM,
         dossier.pk,

@@ -1,23 +1,16 @@
 """What a person may see and do: read here, decided nowhere else."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 
+from suite.accounts.mandates import Mandate, mandate
 from suite.accounts.models import Membership, OperatorRole, User
 from suite.directory.models import Organization
 
-
-class Mandate(IntEnum):
-    """How well a person has proved that it acts for an organization (`requests.md`, 3)."""
-
-    NONE = 0  # M0: a declaration; lets one draft
-    ATTACHED = 1  # M1: its SIRET, per its identity provider; lets one submit and follow
-    PROVED = 2  # M2: a code by post, or a signed document
-    DOUBLE = 3  # M3: two independent channels
+__all__ = ["Mandate", "OperatorScope", "mandate", "operator_scope", "organizations_of"]
 
 
 @dataclass(frozen=True)
@@ -68,8 +61,3 @@ def organizations_of(user: User | AnonymousUser) -> QuerySet[Organization]:
         memberships__user=user,
         memberships__state__in=[Membership.State.PENDING, Membership.State.ACTIVE],
     ).distinct()
-
-
-def mandate(user: User | AnonymousUser, organization: Organization) -> Mandate:
-    """Return how well the person's right to act for the organization is proved."""
-    return Mandate.ATTACHED if organizations_of(user).filter(pk=organization.pk).exists() else Mandate.NONE

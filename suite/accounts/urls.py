@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from suite.accounts import views
+from suite.accounts.mandate_urls import mandates
 
 accounts = (
     [
@@ -12,6 +13,7 @@ accounts = (
         path("admin/logout/", views.logout, name="admin_logout"),
         # Nobody has a password to change.
         path("admin/password_change/", views.admin_login, name="admin_password"),
+        *mandates,
     ],
     "accounts",
 )
