@@ -76,9 +76,9 @@ def _active() -> Item:
 
 
 def _mandate(dossier: Dossier) -> Item:
-    if acting.is_frozen(dossier):
-        return Item("Habilitation", "ko", "La mairie conteste cette demande : examinez d’abord son objection.")
     level, act = acting.mandate_of(dossier), acting.approval(dossier)
+    if not level and acting.is_frozen(dossier):
+        return Item("Habilitation", "ko", "La mairie conteste cette demande : examinez d’abord son objection.")
     who = "la mairie, pour qui un opérateur a préparé la demande" if acting.is_assisted(dossier) else ""
     said = f"Niveau {level.code} ({level.label}) pour {who or dossier.author.get_full_name()}."
     if not missing(act, level):

@@ -17,36 +17,12 @@ HEAD_LENGTH = 4
 
 # Public providers: an address there belongs to whoever opened it, and proves no domain.
 FREE_MAIL = frozenset(
-    [
-        "aol.com",
-        "bbox.fr",
-        "club-internet.fr",
-        "free.fr",
-        "gmail.com",
-        "gmx.fr",
-        "googlemail.com",
-        "hotmail.com",
-        "hotmail.fr",
-        "icloud.com",
-        "laposte.net",
-        "live.fr",
-        "mail.com",
-        "me.com",
-        "msn.com",
-        "neuf.fr",
-        "numericable.fr",
-        "orange.fr",
-        "outlook.com",
-        "outlook.fr",
-        "proton.me",
-        "protonmail.com",
-        "sfr.fr",
-        "tutanota.com",
-        "wanadoo.fr",
-        "yahoo.com",
-        "yahoo.fr",
-        "ymail.com",
-    ]
+    (
+        *("aol.com", "bbox.fr", "club-internet.fr", "free.fr", "gmail.com", "gmx.fr", "googlemail.com"),
+        *("hotmail.com", "hotmail.fr", "icloud.com", "laposte.net", "live.fr", "mail.com", "me.com", "msn.com"),
+        *("neuf.fr", "numericable.fr", "orange.fr", "outlook.com", "outlook.fr", "proton.me", "protonmail.com"),
+        *("sfr.fr", "tutanota.com", "wanadoo.fr", "yahoo.com", "yahoo.fr", "ymail.com"),
+    )
 )
 
 

@@ -88,36 +88,30 @@ def _story(paper: Paper) -> list[Flowable]:
         else f"remettez ce code à la personne nommée ci-dessus, si vous la connaissez et si elle agit pour vous. Elle "
         f"le saisira sur la page <b>{said['enter_url']}</b> :"
     )
+    asked = (
+        f"Le {asked_on}, <b>{said['asked_by']}</b> a demandé à agir au nom de {said['organization']} sur "
+        f"{_escaped(settings.SITE_NAME)}, pour obtenir un nom de domaine, des boîtes aux lettres et un espace de "
+        "stockage. Ce courrier, envoyé à l’adresse que publie l’annuaire de l’administration, vérifie que la mairie "
+        "est au courant."
+    )
+    unknown = (
+        "<b>Vous ne connaissez pas cette demande ?</b> Dites-le nous : elle sera aussitôt bloquée et une personne de "
+        f"notre équipe l’examinera. Ouvrez la page <b>{said['objection_url']}</b>, ou écrivez à "
+        f"{_escaped(settings.CONTACT_EMAIL)}."
+    )
+    never = (
+        "Nous ne vous demanderons jamais de mot de passe. Ce courrier est produit automatiquement ; il est sans "
+        "signature."
+    )
     texts = [
         (f"<b>Objet : une personne demande à agir au nom de {said['organization']}</b>.{reference}", _BODY),
         ("Madame, Monsieur,", _BODY),
-        (
-            (
-                f"Le {asked_on}, <b>{said['asked_by']}</b> a demandé à agir au nom de {said['organization']} sur "
-                f"{_escaped(settings.SITE_NAME)}, pour obtenir un nom de domaine, des boîtes aux lettres et un espace de "
-                "stockage. Ce courrier, envoyé à l’adresse que publie l’annuaire de l’administration, vérifie que la "
-                "mairie est au courant."
-            ),
-            _BODY,
-        ),
+        (asked, _BODY),
         (f"Si cette demande est bien la vôtre, {how}", _BODY),
         (said["code"], _CODE),
         (f"Ce code sert une fois et vaut {paper.days} jours. Ne le communiquez pas par téléphone.", _BODY),
-        (
-            (
-                "<b>Vous ne connaissez pas cette demande ?</b> Dites-le nous : elle sera aussitôt bloquée et une personne "
-                f"de notre équipe l’examinera. Ouvrez la page <b>{said['objection_url']}</b>, ou écrivez à "
-                f"{_escaped(settings.CONTACT_EMAIL)}."
-            ),
-            _BODY,
-        ),
-        (
-            (
-                "Nous ne vous demanderons jamais de mot de passe. Ce courrier est produit automatiquement ; il est sans "
-                "signature."
-            ),
-            _SMALL,
-        ),
+        (unknown, _BODY),
+        (never, _SMALL),
     ]
     return [Paragraph(printable(text), style) for text, style in texts]
 
