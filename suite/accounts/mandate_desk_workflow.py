@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from suite.accounts import codes, documents, mandate_workflow, mandates
+from suite.accounts import codes, documents, mandate_notifications, mandate_workflow, mandates
 from suite.accounts.letters import Paper
 from suite.accounts.mandate_models import Document, Letter, MandateProof, Objection
 from suite.accounts.mandate_workflow import MandateRefused
@@ -141,7 +141,7 @@ def print_letters(letters: Iterable[Letter], *, by: User) -> list[Paper]:
                 enter_url=f"{settings.PUBLIC_BASE_URL}{reverse('accounts:mandate_confirm')}"
                 if proof.case
                 else f"{settings.PUBLIC_BASE_URL}{reverse('accounts:mandate_detail', args=[proof.organization.code])}",
-                objection_url=mandate_workflow.objection_url(objection),
+                objection_url=mandate_notifications.objection_url(objection),
             )
         )
     if not papers:

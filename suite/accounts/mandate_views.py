@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from suite.accounts import codes, limits, mandate_workflow, mandates
+from suite.accounts import codes, limits, mandate_objections, mandate_workflow, mandates
 from suite.accounts.documents import DocumentRefused
 from suite.accounts.mandate_forms import CaseCodeForm, CodeForm, DocumentForm, EmailCodeForm, LetterForm
 from suite.accounts.mandate_models import MandateProof
@@ -216,12 +216,12 @@ def confirm(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def object_(request: HttpRequest, token: str) -> HttpResponse:
     """Let a town hall say that it does not know the person; looking changes nothing."""
-    proof = mandate_workflow.objected_proof(token)
+    proof = mandate_objections.objected_proof(token)
     if proof is None:
         raise Http404
     done = request.method == "POST"
     if done:
-        mandate_workflow.object_to(proof)
+        mandate_objections.object_to(proof)
     return _quiet(render(request, "accounts/mandate/object.html", {"proof": proof, "done": done}))
 
 

@@ -1,7 +1,7 @@
-"""The verbs of a mandate: ask for a code or hand a document in, type the code, object.
+"""The verbs of a mandate: ask for a code or hand a document in, and type the code.
 
 A try is counted in its own statement before the code is compared: two tries at once are two tries. What an operator
-does is in `mandate_desk_workflow`.
+does is in `mandate_desk_workflow`, what a town hall objects in `mandate_objections`.
 """
 
 import datetime as dt
@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
-from django.urls import reverse
 from django.utils import timezone
 
-from suite.accounts import codes, documents, mandates
-from suite.accounts.mandate_models import Document, Letter, MandateProof, Objection
+from suite.accounts import codes, documents, mandate_notifications, mandates
+from suite.accounts.mandate_models import Document, Letter, MandateProof
 from suite.accounts.models import Membership, User
-from suite.directory.lookup import covering
-from suite.directory.models import DeclaredContact, Operator, Organization
+from suite.directory.models import DeclaredContact, Organization
 from suite.journal.models import Event
 from suite.journal.workflow import record
 from suite.notices.workflow import queue
@@ -79,7 +77,7 @@ def request_email_code(organization: Organization, *, address: int, by: User, el
         raise MandateRefused("no_email", f"Aucune adresse électronique officielle n’est connue. {OTHERS}")
     if not 0 <= address < len(emails):
         raise MandateRefused("address", "Choisissez une des adresses proposées.")
-    _lock(organization)
+    lock(organization)
     _refuse_objected(organization, Subject(user=by))
     sent = MandateProof.objects.filter(route=Route.EMAIL, created_at__gt=timezone.now() - DAY)
     if sent.filter(requested_by=by).count() >= EMAILS_A_DAY:
@@ -101,7 +99,7 @@ def request_email_code(organization: Organization, *, address: int, by: User, el
     )
     event = note(proof, "held" if held else "asked", by=by)
     if held:
-        tell_operator(proof, event)
+        mandate_notifications.tell_operator(proof, event)
     else:
         send_code(proof, email, event)
     return proof
@@ -124,7 +122,7 @@ def send_code(proof: MandateProof, email: str, event: Event) -> None:
             "proof": proof,
             "code": codes.grouped(code, 4),
             "minutes": int(EMAIL_LIFE.total_seconds() // 60),
-            "objection_url": objection_url(objection),
+            "objection_url": mandate_notifications.objection_url(objection),
         },
     )
 
@@ -139,7 +137,7 @@ def request_letter(organization: Organization, *, subject: Subject, by: User, el
     lines = contact_of(organization).address_lines
     if not lines:
         raise MandateRefused("no_address", f"Aucune adresse postale officielle n’est connue. {OTHERS}")
-    _lock(organization)
+    lock(organization)
     _refuse_objected(organization, subject)
     asked = MandateProof.objects.filter(route=Route.LETTER, requested_by=by)
     window, most = (DAY, LETTERS_A_DAY) if subject.case else (LETTER_LIFE, LETTERS_A_MONTH)
@@ -161,7 +159,7 @@ def request_letter(organization: Organization, *, subject: Subject, by: User, el
     event = note(proof, "held" if held else "asked", by=by)
     if not held:
         write_letter(proof, lines)
-    tell_operator(proof, event)
+    mandate_notifications.tell_operator(proof, event)
     return proof
 
 
@@ -184,7 +182,7 @@ def hand_in_document(
 ) -> MandateProof:
     """Keep a written mandate for an operator to read. The file's content decides, never its name."""
     checked = documents.inspect(content)
-    _lock(organization)
+    lock(organization)
     _refuse_objected(organization, subject)
     today = MandateProof.objects.filter(route=Route.DOCUMENT, created_at__gt=timezone.now() - DAY)
     if today.filter(requested_by=by).count() >= DOCUMENTS_A_DAY:
@@ -209,7 +207,7 @@ def hand_in_document(
         sha256=checked.sha256,
     )
     event = note(proof, "asked", by=by, sha256=checked.sha256)
-    tell_operator(proof, event)
+    mandate_notifications.tell_operator(proof, event)
     contact = DeclaredContact.objects.filter(organization=organization).first()
     if contact and contact.emails:
         # The town hall hears of it: whoever writes a false decree does not hold its mailbox too.
@@ -217,7 +215,7 @@ def hand_in_document(
             "mandate_document_received",
             to=contact.emails[0],
             event=event,
-            context={"proof": proof, "objection_url": objection_url(objection)},
+            context={"proof": proof, "objection_url": mandate_notifications.objection_url(objection)},
         )
     return proof
 
@@ -298,7 +296,7 @@ def _try(rows: QuerySet[MandateProof], typed: str, *, by: User | None) -> bool:
     proof = rows.get()  # locked by the update until the transaction ends
     if not codes.matches(typed, proof.code_digest, str(proof.pk)):
         if proof.tries >= TRIES and proof.state == S.PENDING:
-            _end(proof, S.REVOKED, "Cinq codes inexacts", by=by)
+            end(proof, S.REVOKED, "Cinq codes inexacts", by=by)
         else:
             note(proof, "wrong_code", by=by, tries=proof.tries)
         return False
@@ -331,36 +329,6 @@ def _settled(pk: uuid.UUID, now_proved: bool) -> MandateProof:  # noqa: FBT001 -
     raise MandateRefused("over", f"Ce code ne peut plus servir. Demandez-en un autre. {OTHERS}")
 
 
-# --- Objecting --------------------------------------------------------------------------------------------------------
-
-
-def objected_proof(token: str) -> MandateProof | None:
-    """Return what a link of a proof message is about; None when there is no such link."""
-    if len(codes.normalise(token)) != codes.OBJECTION_LENGTH:
-        return None
-    return (
-        MandateProof.objects.filter(objection_digest=codes.digest(token, "objection"))
-        .select_related("organization", "requested_by")
-        .first()
-    )
-
-
-@transaction.atomic
-def object_to(proof: MandateProof) -> Objection:
-    """Freeze what the person does for the collectivité until an operator has looked. Doing it again changes nothing."""
-    _lock(proof.organization)
-    known = mandates.open_objections().filter(proof=proof).first()
-    if known:
-        return known
-    objection = Objection.objects.create(proof=proof, organization=proof.organization, user=proof.user, case=proof.case)
-    about = Subject(user=proof.user, case=proof.case).rows
-    for one in MandateProof.objects.filter(about, organization=proof.organization, state__in=MandateProof.LIVE):
-        _end(one, S.OBJECTED, "La mairie a contesté", by=None)
-    event = note(proof, "objected", by=None)
-    tell_operator(proof, event, objection=True)
-    return objection
-
-
 # --- What the verbs share ---------------------------------------------------------------------------------------------
 
 
@@ -376,29 +344,6 @@ def contact_of(organization: Organization) -> DeclaredContact:
     return contact
 
 
-def tell_operator(proof: MandateProof, event: Event, *, objection: bool = False) -> None:
-    """Tell the team that covers the collectivité that something waits for it."""
-    operator = operator_of(proof.organization)
-    name = "accounts:mandate_objections" if objection else "accounts:mandate_queue"
-    context = {"proof": proof, "url": f"{settings.PUBLIC_BASE_URL}{reverse(name)}"}
-    to = operator.email if operator and operator.email else settings.CONTACT_EMAIL
-    if objection:
-        queue("mandate_objected", to=to, event=event, context=context)
-    else:
-        queue("mandate_to_handle", to=to, event=event, context=context)
-
-
-def operator_of(organization: Organization) -> Operator | None:
-    """Return the team that receives what concerns the collectivité, the national one when no other covers it."""
-    local = covering(organization)
-    return local[0] if local else Operator.objects.filter(national=True).first()
-
-
-def objection_url(token: str) -> str:
-    """Return the whole address of the page where the town hall objects."""
-    return f"{settings.PUBLIC_BASE_URL}{reverse('accounts:mandate_object', args=[token])}"
-
-
 def erase_letters(proofs: list[uuid.UUID]) -> None:
     """Forget the codes sealed for letters that nobody will print again."""
     Letter.objects.filter(proof__in=proofs).update(sealed_code="", sealed_objection="")
@@ -409,10 +354,11 @@ def _replace(organization: Organization, subject: Subject, route: str, *, by: Us
     for proof in MandateProof.objects.filter(
         subject.rows, organization=organization, route=route, state__in=MandateProof.OPEN
     ):
-        _end(proof, S.REVOKED, "Remplacée par une nouvelle demande", by=by)
+        end(proof, S.REVOKED, "Remplacée par une nouvelle demande", by=by)
 
 
-def _end(proof: MandateProof, state: str, reason: str, *, by: User | None) -> None:
+def end(proof: MandateProof, state: str, reason: str, *, by: User | None) -> None:
+    """Close an attempt, its code and its letter with it; a replaced document that nobody read is erased."""
     MandateProof.objects.filter(pk=proof.pk).update(
         state=state, reason=reason, code_digest="", head_digest="", changed_at=timezone.now()
     )
@@ -445,7 +391,7 @@ def note(proof: MandateProof, kind: str, *, by: User | None, **facts: object) ->
     return record(STREAM, proof.pk, f"mandate.{kind}", by=by, payload=payload)
 
 
-def _lock(organization: Organization) -> None:
+def lock(organization: Organization) -> None:
     """One request at a time per collectivité: what is counted must not move under us."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))", [f"mandate {organization.pk}"])
