@@ -58,8 +58,8 @@ def proofs_followed_by(user: User) -> QuerySet[MandateProof]:
 
 
 def letters_followed_by(user: User) -> QuerySet[Letter]:
-    """Return the letters to print, or printed and not posted yet."""
-    waiting = proofs_followed_by(user).filter(route=Route.LETTER, state=S.PENDING)
+    """Return the letters to print, or printed and not posted yet: never those the person asked for itself."""
+    waiting = proofs_followed_by(user).filter(route=Route.LETTER, state=S.PENDING).exclude(requested_by=user)
     return (
         Letter.objects.filter(proof__in=waiting.values("pk"), posted_at__isnull=True)
         .exclude(sealed_code="")
