@@ -291,7 +291,8 @@ class TestAccept:
         assert timezone.localdate(proof.expires_at) == ends
 
     @pytest.mark.parametrize(
-        "changed", [{"signatory": ""}, {"signed_on": "demain"}, {"signed_on": "2090-01-01"}, {"term_ends_on": "2020-01-01"}]
+        "changed",
+        [{"signatory": ""}, {"signed_on": "demain"}, {"signed_on": "2090-01-01"}, {"term_ends_on": "2020-01-01"}],
     )
     def test_what_is_wrong_is_said(
         self, commune: Organization, user: User, instructor: User, changed: dict[str, str]
@@ -392,9 +393,7 @@ class TestObjection:
         assert mandate(user, commune) == Mandate.NONE
         assert Membership.objects.get().state == Membership.State.ENDED
 
-    def test_dismissed_it_gives_back_what_was_proved(
-        self, commune: Organization, user: User, instructor: User
-    ) -> None:
+    def test_dismissed_it_gives_back_what_was_proved(self, commune: Organization, user: User, instructor: User) -> None:
         objection = self.objected(commune, user, instructor)
         assert mandate(user, commune) == Mandate.NONE
         assert self.settle(objection, instructor, "dismiss") == 302

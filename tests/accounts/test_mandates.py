@@ -90,9 +90,7 @@ class TestMandate:
         MandateProofFactory.create(user=user, organization=commune, letter=True, state=state)
         assert mandate(user, commune) == Mandate.NONE
 
-    def test_the_proof_of_another_commune_or_person_counts_for_nothing(
-        self, commune: Organization, user: User
-    ) -> None:
+    def test_the_proof_of_another_commune_or_person_counts_for_nothing(self, commune: Organization, user: User) -> None:
         MandateProofFactory.create(user=user, letter=True)
         MandateProofFactory.create(organization=commune, letter=True)
         assert mandate(user, commune) == Mandate.NONE
