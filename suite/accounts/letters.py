@@ -23,7 +23,13 @@ _BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=10.5, leading=15, 
 _CODE = ParagraphStyle("code", fontName="Courier-Bold", fontSize=22, leading=30, alignment=TA_CENTER, spaceAfter=9)
 _SMALL = ParagraphStyle("small", parent=_BODY, fontSize=9, leading=12.5)
 _LINE = 5 * mm
+_WIDTH = 85 * mm  # what the window shows
+_SMALLEST = 6.0
 _LONGEST_LINE = 38  # characters of one line of an address, per the post's rule
+
+
+# What the standard fonts lack and no decomposition gives.
+_PLAIN = str.maketrans({"\u202f": "\u00a0", "\u2011": "-", "Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "ı": "i"})
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,9 @@ def _page(canvas: Canvas, paper: Paper, today: dt.date) -> None:
     if not settings.OFFICIAL_SITE:
         canvas.setFont("Helvetica-Bold", 9)
         canvas.drawString(20 * mm, height - 45 * mm, "DÉMONSTRATION : n’engage personne")
-    address = [paper.addressee, *paper.lines]
-    _lines(canvas, [line for one in address for line in _folded(one)], x=110 * mm, y=height - 54 * mm, bold_first=True)
+    *above, place = paper.lines
+    address = [*(row for line in (paper.addressee, *above) for row in _folded(line)), place]
+    _lines(canvas, address, x=110 * mm, y=height - 54 * mm, bold_first=True)
     canvas.setFont("Helvetica", 10.5)
     dated = f"{settings.LETTER_PLACE}, le {date_format(today, 'j F Y')}"
     canvas.drawString(110 * mm, height - 95 * mm, printable(dated))
@@ -96,8 +103,8 @@ def _story(paper: Paper) -> list[Flowable]:
     )
     unknown = (
         "<b>Vous ne connaissez pas cette demande ?</b> Dites-le nous : elle sera aussitôt bloquée et une personne de "
-        f"notre équipe l’examinera. Ouvrez la page <b>{said['objection_url']}</b>, ou écrivez à "
-        f"{_escaped(settings.CONTACT_EMAIL)}."
+        f"notre équipe l’examinera. Ouvrez cette page, ou écrivez à {_escaped(settings.CONTACT_EMAIL)} :<br/>"
+        f"<b>{said['objection_url']}</b>"
     )
     never = (
         "Nous ne vous demanderons jamais de mot de passe. Ce courrier est produit automatiquement ; il est sans "
@@ -118,8 +125,11 @@ def _story(paper: Paper) -> list[Flowable]:
 
 def _lines(canvas: Canvas, lines: Iterable[str], *, x: float, y: float, bold_first: bool) -> None:
     for index, line in enumerate(lines):
-        canvas.setFont("Helvetica-Bold" if bold_first and not index else "Helvetica", 10.5)
-        canvas.drawString(x, y - index * _LINE, printable(line))
+        font, size, said = "Helvetica-Bold" if bold_first and not index else "Helvetica", 10.5, printable(line)
+        while canvas.stringWidth(said, font, size) > _WIDTH and size > _SMALLEST:
+            size -= 0.5
+        canvas.setFont(font, size)
+        canvas.drawString(x, y - index * _LINE, said)
 
 
 def _folded(line: str) -> list[str]:
@@ -140,7 +150,7 @@ def _escaped(text: str) -> str:
 def printable(text: str) -> str:
     """Return the text in the characters of the standard PDF fonts: a letter they lack loses its accent."""
     out = []
-    for character in text.replace("\u202f", "\u00a0").replace("\u2011", "-"):
+    for character in text.translate(_PLAIN):
         try:
             character.encode("cp1252")
             out.append(character)

@@ -141,7 +141,7 @@ def print_letters(letters: Iterable[Letter], *, by: User) -> list[Paper]:
                 enter_url=f"{settings.PUBLIC_BASE_URL}{reverse('accounts:mandate_confirm')}"
                 if proof.case
                 else f"{settings.PUBLIC_BASE_URL}{reverse('accounts:mandate_detail', args=[proof.organization.code])}",
-                objection_url=mandate_notifications.objection_url(objection),
+                objection_url=mandate_notifications.objection_url(codes.grouped(objection, 6).replace(" ", "-")),
             )
         )
     if not papers:

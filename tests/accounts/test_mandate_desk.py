@@ -251,9 +251,9 @@ class TestDocument:
         with time_machine.travel(timezone.now() + KEPT - dt.timedelta(days=1)):
             tasks.sweep_mandates()
         assert len(list(Path(settings.DOCUMENTS_DIR).iterdir())) == 1
-        with time_machine.travel(timezone.now() + KEPT + dt.timedelta(days=1)):
-            with django_capture_on_commit_callbacks(execute=True):
-                tasks.sweep_mandates()
+        later = timezone.now() + KEPT + dt.timedelta(days=1)
+        with time_machine.travel(later), django_capture_on_commit_callbacks(execute=True):
+            tasks.sweep_mandates()
         document = Document.objects.get()
         assert (document.stored_name, len(document.sha256)) == ("", 64)
         assert document.erased_at

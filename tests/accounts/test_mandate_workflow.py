@@ -222,6 +222,6 @@ class TestLetter:
 
 
 def test_the_lives_and_numbers_are_those_of_the_reference() -> None:
-    assert mandate_workflow.EMAIL_LIFE == dt.timedelta(minutes=30)
-    assert mandate_workflow.LETTER_LIFE == dt.timedelta(days=30)
+    assert dt.timedelta(minutes=30) == mandate_workflow.EMAIL_LIFE
+    assert dt.timedelta(days=30) == mandate_workflow.LETTER_LIFE
     assert (mandate_workflow.TRIES, mandate_workflow.EMAILS_A_DAY) == (5, 3)

@@ -3,8 +3,7 @@ import datetime as dt
 import pytest
 import time_machine
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from suite.accounts import codes
 from suite.accounts.mandate_models import MandateProof, Objection
@@ -47,7 +46,11 @@ class TestLevel:
         ],
     )
     def test_the_routes_make_the_level(
-        self, routes: tuple[str, ...], attached: bool, own_domain: bool, level: str
+        self,
+        routes: tuple[str, ...],
+        attached: bool,  # noqa: FBT001 - a parameter
+        own_domain: bool,  # noqa: FBT001 - idem
+        level: str,
     ) -> None:
         assert level_of(routes, attached=attached, own_domain=own_domain).code == level
 
