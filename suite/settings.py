@@ -153,6 +153,10 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "provisioning: run what is due": {"task": "onboarding.provisioning.tasks.sweep", "schedule": 5.0},
     "notices: send what is due": {"task": "suite.notices.tasks.sweep", "schedule": 10.0},
+    "accounts: end mandates that are over, erase old documents": {
+        "task": "suite.accounts.tasks.sweep_mandates",
+        "schedule": 600.0,
+    },
 }
 
 # --- Sign-in ----------------------------------------------------------------------------------------------------------
@@ -241,6 +245,16 @@ DEMONSTRATION_VARIABLES = [
     for name in ("PROCONNECT_DEMO", "PROCONNECT_DEMO_HOSTS", "PROCONNECT_DIR", "PROCONNECT_BASE_URL", "PROCONNECT_PORT")
     if env.str(name, "")
 ]
+
+# --- Mandates ---------------------------------------------------------------------------------------------------------
+
+# Dates of municipal elections, last round: a month later, what an elected person proved before is proved again.
+MUNICIPAL_ELECTIONS = env.list("MUNICIPAL_ELECTIONS", default=["2026-03-22"])
+# Written mandates: a private folder, outside anything a web server shows, shared by the web processes and the workers.
+DOCUMENTS_DIR = Path(env.str("DOCUMENTS_DIR", str(LOCAL_DIR / "documents")))
+# What a letter carries as its sender, one line after the other, separated by « | ».
+LETTER_SENDER = env.str("LETTER_SENDER", f"{SITE_NAME}|Service des habilitations")
+LETTER_PLACE = env.str("LETTER_PLACE", "Paris")
 
 # --- The outside world ------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ OIDC_REQUIRE_CALLBACK_ISS = False  # as for a provider that does not promise it
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 _place = Path(tempfile.mkdtemp(prefix="suite-tests-"))
 LOCAL_WORLD = _place / "world.sqlite3"
+DOCUMENTS_DIR = _place / "documents"
 STATIC_ROOT = str(_place)  # it exists: whitenoise warns of one that does not
 # The DNS of the local world, read without a socket.
 BACKENDS = {**BACKENDS, "resolver": "tests.provisioning.world.WorldResolver"}  # noqa: F405

@@ -5,9 +5,9 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db.models import OuterRef, Q, Subquery
 
-from onboarding.intake import availability, checks, names
+from onboarding.intake import acting, availability, checks, names
 from onboarding.intake.models import Dossier, NameChoice
-from suite.accounts.rights import Mandate, mandate
+from suite.accounts.mandates import missing
 from suite.directory.lookup import verdict_of
 
 NBSP = "\u00a0"
@@ -76,13 +76,16 @@ def _active() -> Item:
 
 
 def _mandate(dossier: Dossier) -> Item:
-    if mandate(dossier.author, dossier.organization) >= Mandate.ATTACHED:
-        return Item(
-            "Habilitation", "ok", f"Le compte de {dossier.author.get_full_name()} est rattaché à la collectivité."
-        )
-    return Item(
-        "Habilitation", "ko", f"Le compte de {dossier.author.get_full_name()} n’est plus rattaché à la collectivité."
-    )
+    level, act = acting.mandate_of(dossier), acting.approval(dossier)
+    if not level and acting.is_frozen(dossier):
+        return Item("Habilitation", "ko", "La mairie conteste cette demande : examinez d’abord son objection.")
+    who = "la mairie, pour qui un opérateur a préparé la demande" if acting.is_assisted(dossier) else ""
+    said = f"Niveau {level.code} ({level.label}) pour {who or dossier.author.get_full_name()}."
+    if not missing(act, level):
+        return Item("Habilitation", "ok", said)
+    if not missing(act, level, checked=True):
+        return Item("Habilitation", "manual", f"{said} Dites en acceptant ce que vous avez vérifié.")
+    return Item("Habilitation", "ko", missing(act, level))
 
 
 def _name(dossier: Dossier, near: list[Dossier]) -> list[Item]:

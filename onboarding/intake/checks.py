@@ -9,16 +9,17 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from onboarding.intake import availability, mailboxes, names
+from onboarding.intake import acting, availability, mailboxes, names
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice
+from suite.accounts.mandates import Act, mandate, missing
 from suite.accounts.models import User
-from suite.accounts.rights import Mandate, mandate
 from suite.catalog.models import Service
 from suite.directory.lookup import verdict_of
 from suite.directory.models import Organization
 
 NBSP = "\u00a0"
 MOST_MAILBOXES = 200
+SHORTEST_CHECK = 10
 MOST_STORAGE_GB = 10_000
 PHONE = re.compile(r"\+?[0-9]{9,15}")
 
@@ -67,16 +68,55 @@ def standing_problems(organization: Organization) -> list[Problem]:
 
 def mandate_problems(dossier: Dossier, user: User) -> list[Problem]:
     """Return why this person may not send the dossier in the organization's name."""
-    if mandate(user, dossier.organization) >= Mandate.ATTACHED:
+    if acting.is_assisted(dossier) and dossier.author_id == user.pk:
+        if not missing(Act.SUBMIT, acting.mandate_of(dossier)):
+            return []
+        return [
+            Problem(
+                "organization",
+                1,
+                "La mairie n’a pas encore confirmé cette demande : envoyez-lui un courrier, ou déposez un document "
+                "signé du maire.",
+            )
+        ]
+    level = mandate(user, dossier.organization)
+    if not missing(Act.SUBMIT, level):
         return []
     return [
         Problem(
             "organization",
             1,
             "Votre compte n’est pas rattaché à cette collectivité. Connectez-vous avec le compte ProConnect de la "
-            "collectivité, ou demandez à une personne déjà rattachée de transmettre la demande.",
+            "collectivité, prouvez votre habilitation par un code envoyé à la mairie ou par un document signé, ou "
+            "demandez à une personne déjà rattachée de transmettre la demande.",
         )
     ]
+
+
+def approval_mandate_problems(dossier: Dossier, check: str) -> list[Problem]:
+    """Return why the mandate does not allow the approval; `check` is what the operator verified itself."""
+    level, act = acting.mandate_of(dossier), acting.approval(dossier)
+    checked = len(check.strip()) >= SHORTEST_CHECK
+    said = missing(act, level, checked=checked)
+    if acting.is_assisted(dossier):
+        # The town hall itself must have answered: no operator's word, and no dérogation, stands for it.
+        return [Problem("mandate", 0, said)] if (said := missing(act, level)) else []
+    if said and not missing(act, level, checked=True):
+        return [
+            Problem(
+                "check",
+                0,
+                f"L’habilitation est de niveau {level.code} ({level.label}){NBSP}: écrivez ce que vous avez vérifié "
+                "(un appel à la mairie, par exemple), ou faites-la prouver par un courrier ou un document signé.",
+            )
+        ]
+    return []
+
+
+def needs_a_check(dossier: Dossier) -> bool:
+    """Whether the approval asks the operator what it verified of the mandate."""
+    level, act = acting.mandate_of(dossier), acting.approval(dossier)
+    return bool(missing(act, level)) and not missing(act, level, checked=True)
 
 
 def rivals(dossier: Dossier) -> list[Problem]:
@@ -249,11 +289,11 @@ def _storage(dossier: Dossier) -> Iterator[Problem]:
             yield Problem(field, 4, "Cette adresse électronique n’est pas valide : par exemple « contact@mairie.fr ».")
     chosen = [row.service_id for row in dossier.requested_services.all()]
     needs = Service.requires.through.objects.filter(from_service__in=chosen).exclude(to_service__in=chosen)
-    for wanted, missing in needs.values_list("from_service__name", "to_service__name").order_by("from_service", "pk"):
+    for wanted, needed in needs.values_list("from_service__name", "to_service__name").order_by("from_service", "pk"):
         yield Problem(
             "services",
             4,
-            f"«{NBSP}{wanted}{NBSP}» a besoin de «{NBSP}{missing}{NBSP}»{NBSP}: ajoutez-le, ou retirez-le.",
+            f"«{NBSP}{wanted}{NBSP}» a besoin de «{NBSP}{needed}{NBSP}»{NBSP}: ajoutez-le, ou retirez-le.",
         )
 
 

@@ -84,13 +84,16 @@ class ApproveForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
         choices: list[tuple[int, str]],
         family: str,
         sensitive: bool,
+        unproved: bool = False,
         **kwargs: Any,  # noqa: ANN401 - a form's own
     ) -> None:
         super().__init__(*args, **kwargs)
         rank = self.fields["rank"]
         assert isinstance(rank, forms.ChoiceField)  # noqa: S101 - tells the type
         rank.choices = choices
-        if family == Dossier.Family.SHARED:
+        if unproved and family == Dossier.Family.SHARED:
+            self.fields["check"].help_text = "Comment vous avez vérifié que cette personne agit pour la mairie."
+        elif family == Dossier.Family.SHARED:
             del self.fields["check"]
         else:
             self.fields["check"].help_text = (

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from onboarding.intake import contents, moves, rules, workflow
+from onboarding.intake import checks, contents, moves, rules, workflow
 from onboarding.intake.checklist import checklist
 from onboarding.intake.checks import Problem
 from onboarding.intake.decisions import ApproveForm, AssignForm, ChangesForm, RejectForm
@@ -269,8 +269,9 @@ def approve(request: HttpRequest, pk: object) -> HttpResponse:
         initial={"rank": 0},
         choices=choices,
         family=dossier.family,
+        unproved=checks.needs_a_check(dossier),
         # An alternative may be sensitive where the wish is not: the reason then needs a place.
-        sensitive=bool(sensitive) or len(choices) > 1,
+        sensitive=bool(sensitive) or len(choices) > 1 or (request.method == "POST" and "derogation" in request.POST),
     )
     problems: list[Problem] = []
     if request.method == "POST" and form.is_valid():

@@ -1,10 +1,11 @@
 from django.urls import path
 
-from onboarding.intake import desk
+from onboarding.intake import assisted_views, desk
 
 app_name = "desk"
 urlpatterns = [
     path("", desk.queue, name="queue"),
+    path("preparer/", assisted_views.prepare, name="prepare"),
     path("<uuid:pk>/", desk.detail, name="detail"),
     path("<uuid:pk>/prendre/", desk.take, name="take"),
     path("<uuid:pk>/rendre/", desk.release, name="release"),

@@ -9,9 +9,11 @@ from onboarding.intake import reasons
 from onboarding.intake.models import Dossier
 from suite.journal.models import Event
 
-_STAFF = frozenset({"take", "assign", "release", "request_changes", "approve", "reject"})
+_STAFF = frozenset({"prepare", "take", "assign", "release", "request_changes", "approve", "reject"})
 _WORDS = {
     "create": "Brouillon créé",
+    "prepare": "Demande préparée par un opérateur, pour la collectivité",
+    "take_over": "Demande reprise par une personne de la collectivité",
     "submit": "Demande transmise",
     "resubmit": "Corrections transmises",
     "withdraw": "Demande retirée",

@@ -108,6 +108,11 @@ class Dossier(models.Model):
     operator = models.ForeignKey(
         Operator, null=True, blank=True, on_delete=models.PROTECT, related_name="dossiers", help_text="Who decides."
     )
+    # The operator's person who wrote it on behalf of a collectivité without an account: its author too, until somebody
+    # of the collectivité takes it over.
+    prepared_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="prepared_dossiers"
+    )
     assignee = models.ForeignKey(
         User, null=True, blank=True, on_delete=models.PROTECT, related_name="assigned_dossiers"
     )
@@ -190,6 +195,11 @@ class Dossier(models.Model):
             models.CheckConstraint(
                 condition=~Q(status__in=["in_review", "second_approval"]) | Q(assignee__isnull=False),
                 name="dossier_review_has_an_assignee",
+            ),
+            # Who prepared a dossier on behalf of a collectivité does not decide on it.
+            models.CheckConstraint(
+                condition=Q(prepared_by__isnull=True) | Q(decided_by__isnull=True) | ~Q(prepared_by=F("decided_by")),
+                name="dossier_prepared_by_one_decided_by_another",
             ),
             # Two people: the one who instructs is not the one who signs.
             models.CheckConstraint(

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
-from onboarding.intake import rules
+from onboarding.intake import acting, rules
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier
 from onboarding.intake.rules import Capacity
@@ -17,6 +18,10 @@ from suite.journal.models import Event
 
 S = Dossier.Status
 STREAM = "dossier"
+FROZEN = (
+    "La mairie conteste cette demande : elle est bloquée jusqu’à ce qu’une personne de notre équipe l’ait examinée. "
+    f"Écrivez à {settings.CONTACT_EMAIL}."
+)
 
 
 class Refusal(Exception):
@@ -83,6 +88,9 @@ REQUEST_CHANGES = Move("request_changes", _REVIEW, S.NEEDS_CHANGES, _DECIDERS)
 APPROVE = Move("approve", _REVIEW, S.APPROVED, _DECIDERS)
 REJECT = Move("reject", _REVIEW, S.REJECTED, _DECIDERS)
 
+# What stops while the town hall's objection waits for an operator: asking and accepting, not refusing or withdrawing.
+FREEZABLE = frozenset({"save", "submit", "resubmit", "approve"})
+
 MOVES = (
     SAVE, SUBMIT, RESUBMIT, RESUBMIT_UNASSIGNED, WITHDRAW, TAKE, ASSIGN, RELEASE, REQUEST_CHANGES, APPROVE, REJECT,
 )  # fmt: skip
@@ -133,6 +141,8 @@ def apply(  # noqa: PLR0913 - an event has these facts
     now = Dossier.objects.select_related("organization", "operator", "assignee", "author").get(pk=dossier.pk)
     if not rows:
         raise WrongState(now) if now.status not in move.sources else Stale(now)
+    if move.event in FREEZABLE and acting.is_frozen(now):
+        raise GuardFailed([Problem("organization", 0, FROZEN)])
     event = journal.record(
         STREAM,
         dossier.pk,

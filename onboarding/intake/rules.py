@@ -6,16 +6,17 @@ from uuid import UUID
 
 from django.conf import settings
 
-from onboarding.intake import availability, checks, names
+from onboarding.intake import acting, availability, checks, names
 from onboarding.intake.models import Dossier
 from onboarding.provisioning.models import Deployment
+from suite.accounts.mandates import missing
 from suite.accounts.models import Membership, User
 from suite.accounts.permissions import EDIT_DOSSIER, HOME, INSTRUCT, Role, allows, commune_role, staff_roles
-from suite.accounts.rights import LIVE, Mandate, mandate, operator_scope
+from suite.accounts.rights import LIVE, operator_scope
 from suite.directory.lookup import covering, verdict_of
 from suite.directory.models import Operator, Organization
 
-SHORTEST_CHECK = 10
+SHORTEST_CHECK = checks.SHORTEST_CHECK
 
 ZONES = {
     Dossier.Family.SHARED: Deployment.ZoneKind.SHARED,
@@ -25,7 +26,8 @@ ZONES = {
 
 SENSITIVE = {
     "eligibility_override": "l’éligibilité de la collectivité n’est pas établie",
-    "mandate_override": "le rattachement du demandeur à la collectivité n’est pas établi",
+    "mandate_override": "l’habilitation du demandeur est en dessous de ce que ce nom demande ; un code par courrier ou "
+    "un document signé du maire l’élève",
     "name_unrelated": "le nom ne reprend pas celui de la collectivité, ou d’autres le portent aussi",
     "name_reserved": "le nom est réservé, sous réserve d’examen",
     "allocation": "la dotation dépasse le double de ce qui est prévu",
@@ -91,7 +93,7 @@ def _reach(dossier: Dossier) -> tuple[set[UUID | None], set[str]]:
 
 def is_insider(dossier: Dossier, user: User) -> bool:
     """Whether the person has a stake in the dossier: its author, or a member of the organization in any capacity."""
-    return dossier.author_id == user.pk or bool(_memberships(dossier, user))
+    return user.pk in {dossier.author_id, dossier.prepared_by_id} or bool(_memberships(dossier, user))
 
 
 def _memberships(dossier: Dossier, user: User) -> list[Membership]:
@@ -136,7 +138,7 @@ def sensitive(dossier: Dossier, rank: int) -> list[str]:
     found = []
     if not verdict_of(dossier.organization).eligible:
         found.append("eligibility_override")
-    if mandate(dossier.author, dossier.organization) < Mandate.ATTACHED:
+    if missing(acting.approval(dossier), acting.mandate_of(dossier), checked=True):
         found.append("mandate_override")
     choice = next((choice for choice in dossier.names.all() if choice.rank == rank), None)
     if choice and dossier.family != Dossier.Family.EXISTING:

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from onboarding.intake import availability, checks, contents, moves, rules, workflow
+from onboarding.intake import acting, availability, checks, contents, moves, rules, workflow
 from onboarding.intake.forms import AnyStepForm, MailboxesForm, step_form
 from onboarding.intake.history import history, usual_delay
 from onboarding.intake.models import Dossier, MailboxRequest
@@ -71,7 +71,7 @@ def new(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     own = list(organizations_of(user).select_related("department"))
     code = (request.POST.get("commune") or request.GET.get("commune") or "").strip()[:14]
-    organization = _organization(code) if code else own[0] if len(own) == 1 else None
+    organization = organization_of(code) if code else own[0] if len(own) == 1 else None
     if code and organization is None:
         raise Http404
     if organization is None:
@@ -104,7 +104,7 @@ def new(request: HttpRequest) -> HttpResponse:
     return render(request, "intake/new.html", context, status=422 if problems else 200)
 
 
-def _organization(code: str) -> Organization | None:
+def organization_of(code: str) -> Organization | None:
     """Return the collectivité of today that a code designates, the one that answers for a commune of the past."""
     return next((match.organization for match in by_code(compact(code)) if match.organization.closed_on is None), None)
 
@@ -322,6 +322,8 @@ def _extras(dossier: Dossier, step: int, user: User) -> dict[str, Any]:
         unproved = checks.mandate_problems(dossier, user) if dossier.author_id == user.pk else []
         missing = [*unproved, *checks.can_submit(dossier)]
         return {
+            "unproved": unproved,
+            "assisted": acting.is_assisted(dossier),
             "missing": [problem for problem in missing if problem.step != STEPS],
             "summary": summary(dossier),
             "domain": wish(dossier),
@@ -345,6 +347,7 @@ def render_detail(request: HttpRequest, dossier: Dossier, refusal: moves.Refusal
         "allowed": moves.allowed(dossier, _user(request)),
         "history": history(dossier, for_staff=False),
         "remarks": points(contents.open_remarks(dossier)),
+        "assisted": acting.is_assisted(dossier),
         "deployment": deployment_of(dossier),
         "summary": summary(dossier),
         "domain": wish(dossier),

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from onboarding.intake import checks, contents, notifications, reasons, rules
+from onboarding.intake import acting, checks, contents, notifications, reasons, rules
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, Remark, RequestedService, Revision
 from onboarding.intake.moves import (
@@ -307,7 +307,12 @@ def approve(  # noqa: PLR0913 - a decision has these facts
         decided_by=by,
         decided_at=timezone.now(),
     )
-    problems = _approval_problems(accepted, rank=rank, check=check)
+    problems = [
+        *_approval_problems(accepted, rank=rank, check=check),
+        *checks.approval_mandate_problems(accepted, check),
+    ]
+    if acting.is_assisted(accepted) and Capacity.LEAD not in rules.capacities(accepted, by):
+        raise NotAllowed("Cette demande a été préparée par un opérateur : une personne responsable doit l’accepter.")
     sensitive = rules.sensitive(accepted, rank)
     if sensitive:
         if Capacity.LEAD not in rules.capacities(accepted, by) or accepted.assignee_id == by.pk:
@@ -321,7 +326,8 @@ def approve(  # noqa: PLR0913 - a decision has these facts
         raise GuardFailed(problems)
     deployment = _build(accepted, rank, by=by)
     Dossier.objects.filter(pk=accepted.pk).update(deployment=deployment, four_eyed=bool(sensitive))
-    activate(accepted.author, accepted.organization, by=by)
+    if not acting.is_assisted(accepted):  # an operator's person gets no right there; who takes over will
+        activate(accepted.author, accepted.organization, by=by)
     if accepted.operator:
         accepted.operator.organizations.add(accepted.organization)
     accepted = Dossier.objects.get(pk=accepted.pk)

@@ -8,6 +8,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
+# Django finds an app's tables here; those of the mandates fill a module of their own.
+from suite.accounts.mandate_models import Document, Letter, MandateProof, Objection  # noqa: F401
 from suite.directory.models import Operator, Organization
 
 

@@ -2,25 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import IntEnum
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet
 
+from suite.accounts.mandates import Mandate, mandate
 from suite.accounts.models import Membership, OperatorRole, User
 from suite.directory.models import Organization
 
+__all__ = ["LIVE", "Mandate", "OperatorScope", "mandate", "operator_scope", "organizations_of"]
+
 LIVE = (Membership.State.PENDING, Membership.State.ACTIVE)
-
-
-class Mandate(IntEnum):
-    """How well a person has proved that it acts for an organization (`requests.md`, 3)."""
-
-    NONE = 0  # M0: a declaration; lets one draft
-    ATTACHED = 1  # M1: its SIRET, per its identity provider; lets one submit and follow
-    PROVED = 2  # M2: a code by post, or a signed document
-    DOUBLE = 3  # M3: two independent channels
 
 
 @dataclass(frozen=True)
@@ -121,8 +114,3 @@ def live_membership(user: User | AnonymousUser, organization: Organization) -> M
     if not isinstance(user, User):
         return None
     return user.memberships.filter(organization=organization, state__in=LIVE).first()
-
-
-def mandate(user: User | AnonymousUser, organization: Organization) -> Mandate:
-    """Return how well the person's right to act for the organization is proved."""
-    return Mandate.ATTACHED if organizations_of(user).filter(pk=organization.pk).exists() else Mandate.NONE

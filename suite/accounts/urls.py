@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from suite.accounts import session_views, staff_views, team_views, views
 from suite.accounts.entrance import answered
+from suite.accounts.mandate_urls import mandates
 
 accounts = (
     [
@@ -37,6 +38,7 @@ accounts = (
         ),
         path("instruction/rapprochements/", staff_views.relinks_, name="relinks"),
         path("instruction/rapprochements/<uuid:pk>/", staff_views.relink, name="relink"),
+        *mandates,
     ],
     "accounts",
 )

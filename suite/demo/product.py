@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from suite.demo import figures, people, staff
+from suite.demo import contacts, figures, people, staff
 from suite.demo.supervisor import Child, answers, says, serves
 from suite.embedded import LOCAL, ROOT
 from suite.prepare import prepare as prepare_database
@@ -76,6 +76,7 @@ def prepare() -> None:
     os.chdir(ROOT)
     prepare_database()
     staff.ensure_staff()
+    contacts.ensure_contacts()
     figures.ensure_pilot()
 
 

@@ -158,3 +158,22 @@ class ImportRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} {self.vintage}"
+
+
+class DeclaredContact(models.Model):
+    """How to reach a town hall or an EPCI, as the public directory declares it; never typed by a requester."""
+
+    organization = models.OneToOneField(
+        Organization, primary_key=True, on_delete=models.CASCADE, related_name="declared_contact"
+    )
+    # In the directory's order; the first is the one it judges.
+    emails = ArrayField(models.CharField(max_length=254), default=list, blank=True)
+    # What stands under the addressee on an envelope, the line of the postcode last.
+    address_lines = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    source = models.CharField(max_length=100)
+    record = models.CharField(max_length=60, blank=True, help_text="The record's identifier in the source.")
+    observed_on = models.DateField(help_text="The day of the source's file.")
+    demonstration = models.BooleanField(default=False, help_text="Invented for the demonstration.")
+
+    def __str__(self) -> str:
+        return self.source

@@ -8,7 +8,7 @@ from factory.django import DjangoModelFactory
 
 from suite.directory.folding import fold, fold_epci
 from suite.directory.identifiers import luhn
-from suite.directory.models import Department, Name, Operator, Organization
+from suite.directory.models import DeclaredContact, Department, Name, Operator, Organization
 
 DEPARTMENTS = {
     "01": ("Ain", "Auvergne-Rhône-Alpes"),
@@ -145,3 +145,21 @@ class OperatorFactory(DjangoModelFactory[Operator]):
         partner = factory.Trait(status=Operator.Status.PARTNER)
         intent = factory.Trait(status=Operator.Status.INTENT)
         hidden = factory.Trait(status="")
+
+
+class DeclaredContactFactory(DjangoModelFactory[DeclaredContact]):
+    """A town hall of the public directory, with a mailbox at its own domain and an address."""
+
+    class Meta:
+        model = DeclaredContact
+
+    organization = factory.SubFactory(CommuneFactory)
+    emails = factory.LazyFunction(lambda: ["mairie@commune.example"])
+    address_lines = factory.LazyAttribute(lambda it: ["1 place de la Mairie", f"01000 {it.organization.name.upper()}"])
+    source = "essai"
+    observed_on = dt.date(2026, 11, 1)
+
+    class Params:
+        free = factory.Trait(emails=factory.LazyFunction(lambda: ["mairie.essai@orange.fr"]))
+        without_email = factory.Trait(emails=factory.LazyFunction(list))
+        without_address = factory.Trait(address_lines=factory.LazyFunction(list))

@@ -5,7 +5,7 @@ import pytest
 from suite.accounts.models import OperatorRole, User
 from suite.directory.models import Operator, Organization
 from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
-from tests.factories.directory import CommuneFactory, OperatorFactory
+from tests.factories.directory import CommuneFactory, DeclaredContactFactory, OperatorFactory
 
 
 @pytest.fixture
@@ -20,7 +20,8 @@ def anct(db: None) -> Operator:
 
 @pytest.fixture
 def agent(commune: Organization) -> User:
-    """Somebody whose SIRET is the commune's."""
+    """Somebody whose SIRET is the commune's, with an address at the domain that the commune declares: M2."""
+    DeclaredContactFactory.create(organization=commune)
     return MembershipFactory.create(organization=commune).user
 
 
