@@ -97,6 +97,7 @@ class Browser:
 
     def come_back(self, **changes: str | None) -> Self:
         """Fetch the return, its query altered; None leaves a parameter out."""
+        assert self.page.target.startswith(RETURN), self.page
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.page.target).query).items()}
         kept = {name: value for name, value in (query | changes).items() if value is not None}
         return self.open(f"{RETURN}?{urlencode(kept)}")
@@ -181,7 +182,8 @@ class Case:
             self.got = "logged in" if as_whom is None or as_whom == user else "logged in as somebody else"
         else:
             self.got = f"refused {browser.page.status}"
-        if user is None and any("oidc_id_token" in session.get_decoded() for session in Session.objects.all()):
+        held = [session.get_decoded() for session in Session.objects.all()]
+        if any("oidc_id_token" in session and SESSION_KEY not in session for session in held):
             self.got += ", ID token left"
 
     def refuses(self, reason: str, persona: str = "secretaire") -> Browser:

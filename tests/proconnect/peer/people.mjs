@@ -12,7 +12,7 @@ export const PEOPLE = {
   collegue: { given_name: 'Aodrén', usual_name: "L’Hour-O'Neill", email: 'accueil@peer.example', siret: '21560196400012' },
   prestataire: { given_name: 'Paul', usual_name: 'Privé', email: 'paul@entreprise.example', siret: '92000002300017', roles: [] },
   'niveau-faible': { given_name: 'Ève', usual_name: 'Bas', email: 'eve@peer.example', siret: '21560196400012', acr: 'eidas0' },
-  'operateur-instructeur': {
+  'anct-instructeur': {
     given_name: 'Inès', usual_name: 'Anct', email: 'ines@operateur.example', siret: '13002603200016',
     roles: ['agent_public', 'agent_public_etat'], acr: 'eidas1-mfa', amr: ['pwd', 'otp', 'mfa'],
   },
