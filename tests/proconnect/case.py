@@ -40,11 +40,13 @@ class Page:
 
 
 class Browser:
-    """One person: the product is asked in this process, the provider over the network. Nothing is followed by itself."""
+    """One person: asks the product in this process, the provider over the network; follows nothing by itself."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.product = Client(
-            enforce_csrf_checks=True, raise_request_exception=False, SERVER_NAME=host, SERVER_PORT=urlsplit(PRODUCT).port
+            enforce_csrf_checks=True,
+            raise_request_exception=False,
+            headers={"host": f"{host}:{urlsplit(PRODUCT).port}"},
         )
         self.web = httpx.Client(timeout=30, trust_env=False)
         self.host = host
@@ -160,6 +162,7 @@ class Case:
     caplog: pytest.LogCaptureFixture
     vanilla: bool
     got: str = ""
+    settled: bool = False  # what `got` says is what was expected
     browsers: list[Browser] = field(default_factory=list)
 
     def browser(self, host: str = "127.0.0.1") -> Browser:
@@ -175,6 +178,7 @@ class Case:
 
     def observe(self, browser: Browser, as_whom: User | None = None) -> None:
         """Say what became of a sign-in."""
+        self.settled = False
         user = browser.user
         if browser.page.status >= 500 and browser.page.status not in {502, 503}:
             self.got = f"{browser.page.status}"
@@ -212,6 +216,7 @@ class Case:
             assert f"sign-in refused: {reason}" in [record.getMessage() for record in self.caplog.records]
             self.explained(browser)
             self.got = f"{self.got}: {reason}"
+        self.settled = True
         return browser
 
     def explained(self, browser: Browser) -> None:
@@ -242,6 +247,7 @@ class Case:
         self.observe(browser)
         assert self.got == "logged in", self.got
         assert browser.page.status == 302
+        self.settled = True
         return browser
 
     def known(self, persona: str = "collegue") -> tuple[User, str]:
@@ -253,5 +259,5 @@ class Case:
 
     def expect(self, condition: object, otherwise: str, got: str = "as expected") -> None:
         """Note what a row that is neither a refusal nor a sign-in shows."""
-        self.got = got if condition else otherwise
+        self.got, self.settled = (got, True) if condition else (otherwise, False)
         assert condition, otherwise

@@ -55,8 +55,9 @@ class Faults:
     def _altered(self, endpoint: str, environ: Environ, start_response: Start) -> Iterable[bytes]:
         given: dict[str, Any] = {}
 
-        def keep(status: str, headers: list[tuple[str, str]], *_: object) -> None:
+        def keep(status: str, headers: list[tuple[str, str]], *_: object) -> Callable[[bytes], object]:
             given.update(status=status, headers=headers)
+            return bytes  # nobody writes that way
 
         answer = provider(environ, keep)
         body = b"".join(answer)

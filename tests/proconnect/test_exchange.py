@@ -154,7 +154,9 @@ def test_row_46_aborted(case: Case) -> None:
 
 
 @row("47", "ignored, still logged in", "Callback with `error=` and no known state")
-@pytest.mark.parametrize("query", [{"error": "access_denied"}, {"error": "login_required", "state": "planted"}], ids=str)
+@pytest.mark.parametrize(
+    "query", [{"error": "access_denied"}, {"error": "login_required", "state": "planted"}], ids=str
+)
 def test_row_47_error_nobody_waits_for(case: Case, query: dict[str, str]) -> None:
     browser = case.accepts()
     user, before = browser.user, browser.session

@@ -105,7 +105,9 @@ def test_row_41_siret_changed(case: Case) -> None:
     case.provider.order(userinfo={"set": {"siret": OTHER_SIRET}})
     user = case.accepts().user
     rights = dict(Membership.objects.filter(user=user).values_list("organization", "state"))
-    case.expect(rights.get(old.pk) == "suspended" and rights.get(new.pk) == "pending", "ignored", "logged in, re-linked")
+    case.expect(
+        rights.get(old.pk) == "suspended" and rights.get(new.pk) == "pending", "ignored", "logged in, re-linked"
+    )
     assert Identity.objects.get(user=user).siret == OTHER_SIRET
     assert User.objects.count() == 1
 
