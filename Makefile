@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test test-fast lint types format requirements
+.PHONY: install demo test test-fast test-proconnect lint types format requirements
 .DEFAULT_GOAL := demo
 
 # The environment, rebuilt only when the requirements change.
@@ -26,6 +26,10 @@ test-all: install
 
 test-fast: install
 	$(BIN)/python -m tests.run --fast
+
+# The ProConnect matrix alone, as a table. VANILLA=1: the library as shipped; RECORD=1: write it in the documentation.
+test-proconnect: install
+	$(BIN)/python -m tests.proconnect.matrix $(if $(VANILLA),--vanilla) $(if $(RECORD),--record)
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -19,7 +19,7 @@ _DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_
 @pytest.fixture(autouse=True)
 def _network(request: pytest.FixtureRequest) -> None:
     """Close every socket but PostgreSQL's, except in the folders whose subject is the network."""
-    if {"live", "browser"} & set(request.path.parts):
+    if {"live", "browser", "proconnect"} & set(request.path.parts):
         enable_socket()
     else:
         disable_socket(allow_unix_socket=True)

@@ -36,6 +36,9 @@ class Need:
 NEEDS = (
     Need(("chromium", "chromium-browser", "google-chrome"), "chromium", "tests/browser"),
     Need(("redis-server",), "redis-server", "tests/live/test_real_servers.py"),
+    # The ProConnect peer; `tests/proconnect/providers.py` says when they are too old, and installs its packages.
+    Need(("node",), "nodejs", "tests/proconnect"),
+    Need(("npm",), "npm", "tests/proconnect"),
 )
 
 
@@ -64,7 +67,7 @@ def pytest(*, fast: bool, without: list[str]) -> list[str]:
     command += ["--cov", "--cov-branch"] if not fast and not without else ["--no-cov"]
     if fast:
         command += ["-m", "not slow"]
-        without = ["tests/live", "tests/browser", "tests/benchmarks"]
+        without = ["tests/live", "tests/browser", "tests/proconnect", "tests/benchmarks"]
     return [*command, *(f"--ignore={folder}" for folder in without)]
 
 
