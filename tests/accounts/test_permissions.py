@@ -116,7 +116,7 @@ class World:
             "accounts:colleague": lambda: self.staff.pk,
             "accounts:revoke_staff_invitation": lambda: self.staff_invitation.pk,
             "accounts:relink": lambda: self.relink.pk,
-            "accounts:close_session": lambda: UserSession.objects.create(user=user, device="Firefox").pk if user else uuid4(),
+            "accounts:close_session": lambda: session_of(user),
             "provisioning:detail": lambda: self.deployment.pk,
             "provisioning:progress": lambda: self.deployment.pk,
             "provisioning:retry": lambda: self.step.pk,
@@ -132,6 +132,10 @@ class World:
         return {"jeton": self.token} if name == "accounts:invitation" else {}
 
 
+def session_of(user: User | None) -> UUID:
+    return UserSession.objects.create(user=user, device="Firefox").pk if user else uuid4()
+
+
 def person(role: Role) -> User:
     powers = {"is_superuser": True, "is_staff": True} if role is Role.SUPERADMIN else {}
     user: User = UserFactory.create(**powers)
@@ -143,10 +147,15 @@ def world(db: None) -> World:
     return World()
 
 
+# One for all: each would load the middleware anew.
+CLIENT = Client()
+
+
 def ask(user: User | None, method: str, url: str, data: dict[str, str]) -> HttpResponse:
     """Ask in a transaction that is undone: each question meets the same world."""
     with transaction.atomic():
-        client = Client()
+        CLIENT.cookies.clear()
+        client = CLIENT
         if user:
             client.force_login(User.objects.get(pk=user.pk))
         response: HttpResponse = client.get(url, data) if method == "get" else client.post(url, data)
