@@ -7,8 +7,9 @@ import pytest
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from suite.accounts import sessions
-from suite.accounts.models import User, UserSession
+from suite.accounts import sessions, tasks
+from suite.accounts.limits import allow
+from suite.accounts.models import Tally, User, UserSession
 from tests.factories.accounts import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -137,3 +138,16 @@ def test_the_end_is_announced_ten_minutes_before(minutes: int, warned: bool) -> 
     text = client.get("/demandes/?a=b").content.decode()
     assert ("Votre session se termine" in text) is warned
     assert ("?next=%2Fdemandes%2F%3Fa%3Db" in text) is warned
+
+
+def test_what_is_over_is_forgotten() -> None:
+    _, old = opened(UserFactory.create())
+    UserSession.objects.filter(pk=old.pk).update(started_at=timezone.now() - timedelta(days=31))
+    _, new = opened(UserFactory.create())
+    allow("essai", "ana", limit=1, seconds=-1)
+    allow("essai", "bob", limit=1, seconds=60)
+
+    tasks.forget()
+
+    assert list(UserSession.objects.all()) == [new]
+    assert Tally.objects.count() == 1

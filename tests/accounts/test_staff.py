@@ -46,8 +46,9 @@ class TestStaff:
         national = OperatorRoleFactory.create(operator=OperatorFactory.create(national_one=True), lead=True)
 
         own = signed_in(lead.user).get("/instruction/equipe/").content.decode()
+        client = signed_in(national.user)
         with django_assert_max_num_queries(15):
-            every = signed_in(national.user).get("/instruction/equipe/").content.decode()
+            every = client.get("/instruction/equipe/").content.decode()
 
         assert lead.operator.name in own
         assert others[0].operator.name not in own

@@ -1,0 +1,18 @@
+"""Celery's way in: what is over is forgotten."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from suite.accounts.models import Tally, UserSession
+
+SESSIONS_KEPT = timedelta(days=30)
+
+
+@shared_task
+def forget() -> None:
+    """Delete the counts of windows that are over, and the sessions closed or expired a month ago."""
+    now = timezone.now()
+    Tally.objects.filter(ends_at__lt=now).delete()
+    UserSession.objects.filter(started_at__lt=now - SESSIONS_KEPT).delete()
