@@ -113,7 +113,9 @@ def _may_operate(user: User, step: Step) -> None:
 
 def _leave_blocked(step: Step, **columns: Any) -> None:  # noqa: ANN401 - columns of Step
     """Test and set in one statement: two operators never both act on the same block."""
-    blocked = Step.objects.filter(pk=step.pk, status=Step.Status.BLOCKED, deployment__closed_at__isnull=True)
+    # No join: Django would make it a subquery, whose answer PostgreSQL does not read again after waiting for the row.
+    alive = Deployment.objects.filter(closed_at__isnull=True)
+    blocked = Step.objects.filter(pk=step.pk, status=Step.Status.BLOCKED, deployment__in=alive)
     if not blocked.update(**columns):
         raise WrongState("Cette étape n’attend plus d’intervention : quelqu’un vient peut-être d’agir.")
 
