@@ -152,6 +152,7 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "provisioning: run what is due": {"task": "onboarding.provisioning.tasks.sweep", "schedule": 5.0},
+    "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "notices: send what is due": {"task": "suite.notices.tasks.sweep", "schedule": 10.0},
     "accounts: end mandates that are over, erase old documents": {
         "task": "suite.accounts.tasks.sweep_mandates",

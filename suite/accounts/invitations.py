@@ -219,6 +219,6 @@ def _still_manages(invitation: Invitation) -> bool:
     return allows(MANAGE_STAFF, operator_roles(inviter, invitation.operator))
 
 
-def _record(kind: str, invitation: Invitation, *, by: User | None) -> Event:
+def _record(done: str, invitation: Invitation, *, by: User | None) -> Event:
     payload = {"place": str(invitation.organization_id or invitation.operator_id), "role": invitation.role}
-    return record("invitation", invitation.pk, kind, by=by, payload=payload)
+    return record("invitation", invitation.pk, done, by=by, payload=payload)

@@ -94,13 +94,13 @@ def _guard(place: OperatorRole, by: User, *, losing: bool) -> None:
         )
 
 
-def _settle(kind: str, place: OperatorRole, *, by: User, role: str = "", reason: str = "") -> None:
+def _settle(done: str, place: OperatorRole, *, by: User, role: str = "", reason: str = "") -> None:
     """Write it in the journal, and tell the person."""
     payload = {"user": str(place.user_id), "operator": str(place.operator_id), "role": role or place.role}
-    event = record("operator_role", place.pk, kind, by=by, payload=payload, comment=reason)
+    event = record("operator_role", place.pk, done, by=by, payload=payload, comment=reason)
     context = {
         "place": place,
-        "what": kind.partition(".")[2],
+        "what": done.partition(".")[2],
         "by": by.get_full_name(),
         "reason": reason,
         "role": OperatorRole.Role(role).label if role else "",

@@ -1,8 +1,22 @@
 """Celery's way in: the tables remember what is over, Celery only wakes."""
 
+from datetime import timedelta
+
 from celery import shared_task
+from django.utils import timezone
 
 from suite.accounts import mandate_desk_workflow
+from suite.accounts.models import Tally, UserSession
+
+SESSIONS_KEPT = timedelta(days=30)
+
+
+@shared_task
+def forget() -> None:
+    """Delete the counts of windows that are over, and the sessions closed or expired a month ago."""
+    now = timezone.now()
+    Tally.objects.filter(ends_at__lt=now).delete()
+    UserSession.objects.filter(started_at__lt=now - SESSIONS_KEPT).delete()
 
 
 @shared_task

@@ -222,8 +222,8 @@ def _who_answers(organization: Organization) -> list[str]:
 # --- What is written, and said ----------------------------------------------------------------------------------------
 
 
-def _record(kind: str, membership: Membership, *, by: User, comment: str = "", **facts: str) -> None:
-    record("membership", membership.pk, kind, by=by, payload={**_facts(membership), **facts}, comment=comment)
+def _record(done: str, membership: Membership, *, by: User, comment: str = "", **facts: str) -> None:
+    record("membership", membership.pk, done, by=by, payload={**_facts(membership), **facts}, comment=comment)
 
 
 def _facts(membership: Membership) -> dict[str, str]:

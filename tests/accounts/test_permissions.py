@@ -116,7 +116,7 @@ class World:
             "accounts:colleague": lambda: self.staff.pk,
             "accounts:revoke_staff_invitation": lambda: self.staff_invitation.pk,
             "accounts:relink": lambda: self.relink.pk,
-            "accounts:close_session": lambda: UserSession.objects.create(user=user, device="Firefox").pk if user else uuid4(),
+            "accounts:close_session": lambda: session_of(user),
             "provisioning:detail": lambda: self.deployment.pk,
             "provisioning:progress": lambda: self.deployment.pk,
             "provisioning:retry": lambda: self.step.pk,
@@ -132,6 +132,10 @@ class World:
         return {"jeton": self.token} if name == "accounts:invitation" else {}
 
 
+def session_of(user: User | None) -> UUID:
+    return UserSession.objects.create(user=user, device="Firefox").pk if user else uuid4()
+
+
 def person(role: Role) -> User:
     powers = {"is_superuser": True, "is_staff": True} if role is Role.SUPERADMIN else {}
     user: User = UserFactory.create(**powers)
@@ -143,17 +147,23 @@ def world(db: None) -> World:
     return World()
 
 
+# One for all: each would load the middleware anew.
+CLIENT = Client()
+
+
 def ask(user: User | None, method: str, url: str, data: dict[str, str]) -> HttpResponse:
     """Ask in a transaction that is undone: each question meets the same world."""
     with transaction.atomic():
-        client = Client()
+        CLIENT.cookies.clear()
+        client = CLIENT
         if user:
             client.force_login(User.objects.get(pk=user.pk))
-        response: HttpResponse = client.get(url, data) if method == "get" else client.post(url, data)
+        response: Any = client.get(url, data) if method == "get" else client.post(url, data)
         if response.streaming:
-            b"".join(response)  # type: ignore[arg-type]  # a streaming response yields bytes
+            b"".join(response)
         transaction.set_rollback(True)
-    return response
+    answered: HttpResponse = response
+    return answered
 
 
 def said(response: HttpResponse) -> Answer:
@@ -211,7 +221,7 @@ def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, 
     def seen(role: Role) -> Role:
         return OUT_OF_SCOPE.get(role, role) if status in UNSENT else role
 
-    wrong = []
+    wrong: list[str] = []
     for method in ("get", "post"):
         responses = {role: ask(user, method, url, {}) for role, user in world.people.items()}
         wrong += differences(getattr(ADDRESSES[name], method), world, responses, seen)
@@ -244,6 +254,7 @@ def admin_addresses() -> Iterator[str]:
                 break
 
 
+@pytest.mark.filterwarnings("ignore:The default scheme")  # of the form that a window never shows
 def test_the_admin_opens_to_a_superadmin_only_and_changes_nothing(world: World) -> None:
     addresses = list(admin_addresses())
     outsiders = [user for role, user in world.people.items() if role is not Role.SUPERADMIN]
