@@ -48,6 +48,10 @@ INSTALLED_APPS = [
     "dsfr",  # before django.forms, whose templates it replaces
     "widget_tweaks",  # the tags of dsfr's own form snippets
     "django_htmx",
+    # For break-glass accounts alone; never allauth.socialaccount (`proconnect.md`, 3).
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "django.forms",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -71,6 +75,8 @@ MIDDLEWARE = [
     "suite.accounts.middleware.AbsoluteSession",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "suite.accounts.middleware.SecondFactor",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -150,7 +156,7 @@ CELERY_BEAT_SCHEDULE = {
 # --- Sign-in ----------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["suite.accounts.oidc.ProConnectBackend"]
+AUTHENTICATION_BACKENDS = ["suite.accounts.oidc.ProConnectBackend", "suite.accounts.breakglass.BreakGlassBackend"]
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
@@ -190,6 +196,48 @@ OIDC_AUTHENTICATE_CLASS = "suite.accounts.views.Authorize"
 # A JSON string, as the protocol wants: a nested dict would be sent as Python text.
 OIDC_AUTH_REQUEST_EXTRA_PARAMS = {"claims": '{"id_token":{"acr":null,"amr":null}}'}
 PROCONNECT_ACR_FLOOR = ["eidas1", "eidas1-mfa", "eidas2", "eidas3"]
+# What a second factor is worth before a sensitive act: ProConnect's own list less `eidas0-mfa`, below our floor.
+PROCONNECT_ACR_STEP_UP = ["eidas1-mfa", "eidas2", "eidas3"]
+# True once the provider's discovery announces `iss` on the callback: `manage.py doctor` says when.
+OIDC_REQUIRE_CALLBACK_ISS = env.bool("OIDC_REQUIRE_CALLBACK_ISS", False)
+STEP_UP_SECONDS = 600
+
+# How many proxies of ours stand in front, each adding an address to X-Forwarded-For: limits are kept per address.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
+
+# Break-glass accounts (django-allauth): made by `manage.py break_glass`, nothing else signs in with a password.
+BREAK_GLASS_SESSION_SECONDS = 3600
+# Fernet keys, newest first: the second factors of the break-glass accounts are kept encrypted under the first.
+MFA_ENCRYPTION_KEYS = env.list("MFA_ENCRYPTION_KEYS", default=["aW5zZWN1cmUtY2hlY2tvdXQtb25seS1rZXktMDEyMzQ="])
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+ACCOUNT_ADAPTER = "suite.accounts.breakglass.Adapter"
+ACCOUNT_FORMS = {"login": "suite.accounts.forms.BreakGlassForm"}
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = "id"  # named because allauth wants one; the backend finds accounts by their name
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # and sign-up is closed
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = False
+ACCOUNT_LOGIN_BY_CODE_ENABLED = False
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_RATE_LIMITS = False  # its limits lock an account by its name; ours are in suite/accounts/breakglass.py
+MFA_ADAPTER = "suite.accounts.breakglass.FactorAdapter"
+MFA_FORMS = {
+    "authenticate": "suite.accounts.forms.FactorForm",
+    "reauthenticate": "suite.accounts.forms.FactorAgainForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1
+MFA_TRUST_ENABLED = False
+MFA_PASSKEY_LOGIN_ENABLED = False
+MFA_PASSKEY_SIGNUP_ENABLED = False
+
+# What only the demonstration is told: `check --deploy` refuses a server that has it.
+DEMONSTRATION_VARIABLES = [
+    name
+    for name in ("PROCONNECT_DEMO", "PROCONNECT_DEMO_HOSTS", "PROCONNECT_DIR", "PROCONNECT_BASE_URL", "PROCONNECT_PORT")
+    if env.str(name, "")
+]
 
 # --- The outside world ------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cryptography.fernet import Fernet
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -21,7 +23,9 @@ def environment() -> dict[str, str]:
         "EMAIL_URL": "smtp+tls://suite@mail.example:587",
         "DEFAULT_FROM_EMAIL": "La Suite territoriale <ne-pas-repondre@suite.example>",
         "OIDC_OP_ISSUER": "https://auth.agentconnect.gouv.fr/api/v2",
-        "OIDC_RP_CLIENT_SECRET": secrets.token_urlsafe(32),
+        "OIDC_RP_CLIENT_ID": secrets.token_hex(32),
+        "OIDC_RP_CLIENT_SECRET": secrets.token_hex(32),
+        "MFA_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     }
 
 

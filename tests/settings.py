@@ -22,6 +22,8 @@ from suite.settings import *  # noqa: F403 - the point of the file, once the ser
 
 SECRET_KEY = "tests-only-0123456789-0123456789-0123456789-0123456789"
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
+# The two passwords of the site are hashed slowly on purpose; not thousands of times a run.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 _place = Path(tempfile.mkdtemp(prefix="suite-tests-"))
 LOCAL_WORLD = _place / "world.sqlite3"
 STATIC_ROOT = str(_place)  # it exists: whitenoise warns of one that does not

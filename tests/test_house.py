@@ -22,6 +22,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from suite.accounts.models import OperatorRole, User
 from suite.notices import delivery
+from tests.accounts.elevation import elevate
 from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
 from tests.factories.directory import OperatorFactory
 from tests.house import (
@@ -59,6 +60,9 @@ PUBLIC = {
     "oidc_authentication_callback",
     "oidc_logout",
     "admin:login",
+    # The break-glass sign-in (rulings, 6).
+    "account_login",
+    "mfa_authenticate",
 }
 # GET writes there: the protocol of OpenID Connect comes back by GET (rulings, 24).
 WRITING = {"oidc_authentication_init", "oidc_authentication_callback"}
@@ -74,7 +78,7 @@ TEMPLATE_OF = {
     "suite.accounts.views.refuse": "accounts/refusal.html",
 }
 # Templates that another package renders: ours replace its own.
-REPLACING = ("admin/", "dsfr/", "django/", "allauth/", "account/", "idp/")
+REPLACING = ("admin/", "dsfr/", "django/", "allauth/", "account/", "mfa/", "idp/")
 # Who may change a state: the verbs, the engine that runs the steps, the delivery of what is queued.
 DOORS = {"workflow.py", "engine.py", "delivery.py"}
 NEVER_NAMES = {"utils", "helpers", "common", "services", "constants", "core", "misc", "tools"}
@@ -118,6 +122,7 @@ def refuse_writes(execute: Callable[..., Any], sql: str, params: Any, many: bool
 def test_no_get_writes_or_breaks(client: Client, everywhere: User, name: str, signed_in: bool) -> None:  # noqa: FBT001 - a parameter
     if signed_in:
         client.force_login(everywhere)
+        elevate(client)
     with connection.execute_wrapper(refuse_writes):
         response = client.get(address(name, BY_NAME[name]))
         if response.streaming:
@@ -149,6 +154,7 @@ def test_every_window_opens(
     client: Client, everywhere: User, model: type[models.Model], django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     client.force_login(everywhere)
+    elevate(client)
     with django_assert_max_num_queries(15):
         listed = client.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))  # noqa: SLF001
 

@@ -2,7 +2,7 @@
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
@@ -10,6 +10,7 @@ from onboarding.analytics import export, figures
 from onboarding.analytics.chart import draw
 from onboarding.analytics.forms import PilotFilter
 from onboarding.analytics.models import PilotGroup, PilotMember, PilotMemberQuerySet
+from suite.accounts import stepup
 from suite.accounts.rights import operator_scope
 from suite.directory.models import Department
 
@@ -51,9 +52,11 @@ def pilot(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def pilot_csv(request: HttpRequest) -> StreamingHttpResponse:
-    """Send every weekly sample of the group as a CSV file, as it is read."""
+def pilot_csv(request: HttpRequest) -> HttpResponseBase:
+    """Send every weekly sample of the group as a CSV file, as it is read, under a second factor."""
     group, members = _scope(request)
+    if answer := stepup.missing(request):
+        return answer
     name = group.slug if group else "groupe-pilote"
     return StreamingHttpResponse(
         export.lines(members),

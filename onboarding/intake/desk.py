@@ -21,6 +21,7 @@ from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import complete, deployment_of, points, summary, version_of, wish
 from onboarding.intake.reasons import CHANGES
 from onboarding.intake.views import already_done
+from suite.accounts import stepup
 from suite.accounts.models import OperatorRole, User
 from suite.accounts.rights import OperatorScope, operator_scope
 from suite.directory.folding import fold
@@ -250,7 +251,7 @@ def _may(request: HttpRequest, dossier: Dossier, event: str) -> HttpResponse | N
 def approve(request: HttpRequest, pk: object) -> HttpResponse:
     """Accept the dossier; what the commune asked for starts being built."""
     dossier, (user, _) = _dossier(request, pk), _staff(request)
-    if answer := _may(request, dossier, "approve"):
+    if answer := _may(request, dossier, "approve") or stepup.missing(request):
         return answer
     choices = [
         (choice.rank, choice.fqdn)
@@ -293,7 +294,7 @@ def approve(request: HttpRequest, pk: object) -> HttpResponse:
 def reject(request: HttpRequest, pk: object) -> HttpResponse:
     """Refuse the dossier, with reasons."""
     dossier, (user, _) = _dossier(request, pk), _staff(request)
-    if answer := _may(request, dossier, "reject"):
+    if answer := _may(request, dossier, "reject") or stepup.missing(request):
         return answer
     form = RejectForm(request.POST if request.method == "POST" else None)
     problems: list[Problem] = []

@@ -1,7 +1,11 @@
+import allauth.account.admin
+import allauth.mfa.admin  # noqa: F401 - registers what is replaced below
+from allauth.account.models import EmailAddress, EmailConfirmation
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.http import HttpRequest
 
-from suite.accounts.models import Identity, Membership, OperatorRole, User
+from suite.accounts.models import BreakGlass, Identity, Membership, OperatorRole, User
 
 
 class Window(admin.ModelAdmin):  # type: ignore[type-arg]  # any model
@@ -54,3 +58,22 @@ class OperatorRoleWindow(Window):
     list_display = ("user", "operator", "role", "active")
     list_select_related = ("user", "operator")
     list_filter = ("active", "role", "operator")
+
+
+# allauth's own pages would show secrets and delete factors: nothing of them is changed from here.
+for model in (Authenticator, EmailAddress, EmailConfirmation):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
+
+
+@admin.register(BreakGlass)
+class BreakGlassWindow(Window):
+    list_display = ("name", "place", "created_at")
+    fields = ("name", "place", "created_at")
+
+
+@admin.register(Authenticator)
+class FactorWindow(Window):
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    fields = ("user", "type", "created_at", "last_used_at")

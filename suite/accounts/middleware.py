@@ -1,4 +1,7 @@
-"""A session ends twelve hours after sign-in, whatever happened in between (O12)."""
+"""A session ends twelve hours after sign-in, whatever happened in between (O12); a break-glass session, after one.
+
+And no second factor, no admin: nor anything else, for a break-glass account.
+"""
 
 import time
 from collections.abc import Callable
@@ -6,9 +9,13 @@ from collections.abc import Callable
 from django.conf import settings
 from django.contrib import auth
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 
+from suite.accounts import breakglass, stepup
 from suite.accounts.models import User
+
+WAYS_OUT = {"account_logout", "oidc_logout"}
 
 
 class AbsoluteSession:
@@ -36,4 +43,34 @@ class AbsoluteSession:
         if signed_in_at is None:
             # A session that our callback did not open: the account's last sign-in is the instant.
             signed_in_at = user.last_login.timestamp() if user.last_login else 0.0
-        return bool(time.time() - signed_in_at > settings.SESSION_ABSOLUTE_SECONDS)
+        longest = settings.SESSION_ABSOLUTE_SECONDS
+        if breakglass.opened(request):
+            longest = settings.BREAK_GLASS_SESSION_SECONDS
+        return bool(time.time() - signed_in_at > longest)
+
+
+class SecondFactor:
+    """Keep a break-glass session without its factor on the way out, and the admin behind a second factor."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view: object,  # noqa: ARG002 - Django's signature
+        args: object,  # noqa: ARG002 - idem
+        kwargs: object,  # noqa: ARG002 - idem
+    ) -> HttpResponse | None:
+        """Answer instead of the view, or let it answer."""
+        match = request.resolver_match
+        if match is None or not isinstance(request.user, User):
+            return None
+        if breakglass.opened(request) and match.view_name not in WAYS_OUT and not breakglass.has_factor(request):
+            return render(request, "accounts/no_factor.html", status=403)
+        if match.app_names[:1] == ["admin"] and request.user.is_staff:
+            return stepup.missing(request)
+        return None

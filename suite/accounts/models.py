@@ -155,3 +155,47 @@ class OperatorRole(models.Model):
 
     def __str__(self) -> str:
         return self.role
+
+
+class Tally(models.Model):
+    """How many tries somebody made of something in a window of time; written by `limits.allow` only."""
+
+    scope = models.CharField(max_length=60)
+    digest = models.CharField(max_length=64, help_text="SHA-256 of who tries: nobody is named here.")
+    count = models.PositiveIntegerField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints = [models.UniqueConstraint(fields=["scope", "digest"], name="tally_one_per_key")]
+        indexes = [models.Index(fields=["ends_at"], name="tally_ends")]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.count}"
+
+
+class BreakGlass(models.Model):
+    """An account of last resort, for the day ProConnect does not answer: a name, a password and a second factor.
+
+    Sealed in two envelopes, so two at most: the database counts the places.
+    """
+
+    PLACES = (1, 2)
+
+    user = models.OneToOneField(User, on_delete=models.PROTECT, primary_key=True, related_name="break_glass")
+    place = models.PositiveSmallIntegerField(unique=True)
+    name = models.CharField(max_length=40, unique=True)
+    proof = models.CharField(
+        max_length=64,
+        help_text="A digest of the password's first group: it tells the holder's tries from a stranger's.",
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "break-glass accounts"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(place__in=[1, 2]), name="break_glass_two_at_most"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 
-from suite.accounts import keys, tokens, workflow
+from suite.accounts import keys, stepup, tokens, workflow
 from suite.accounts.models import User
 from suite.accounts.refusals import SignInRefused
 from suite.directory.models import Operator
@@ -37,7 +37,10 @@ class Flow:
     nonce: str
     verifier: str | None
     purpose: str
+    user: str = ""  # who must come back, when it is a step-up
+    sub: str = ""  # idem, then who came back
     id_token: str = ""  # kept here until the sign-in has succeeded
+    proved: tokens.Authentication | None = None
 
 
 def pinned(name: str) -> str:
@@ -71,13 +74,15 @@ class ProConnectBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the
         try:
             authentication = self.verify_token(id_token, nonce=flow.nonce, access_token=access_token)
             sub = authentication.sub
+            if flow.purpose == "step-up":
+                stepup.verify(authentication, user=flow.user, sub=flow.sub)
             user = self.get_or_create_user(access_token, id_token, authentication)
         except SignInRefused as refused:
             # Once the provider's word is verified the refusal has a subject, and the journal holds it.
             if subject := sub or refused.sub:
                 workflow.record_refusal(settings.OIDC_OP_ISSUER, subject, refused.reason)
             raise
-        flow.id_token = id_token
+        flow.id_token, flow.sub, flow.proved = id_token, sub, authentication
         return user
 
     @sensitive_variables()

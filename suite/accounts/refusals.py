@@ -154,6 +154,29 @@ REFUSALS = {
         other_account=True,
         stronger=True,
     ),
+    "step_up_other": Refusal(
+        403,
+        "Une autre personne a répondu",
+        "Le second facteur demandé à la personne connectée a été donné par un autre compte ProConnect. Par prudence, "
+        "la session a été fermée et rien n’a été fait.",
+        "Quittez ProConnect, puis reconnectez-vous avec votre propre compte.",
+        other_account=True,
+    ),
+    "step_up_weak": Refusal(
+        403,
+        "Le second facteur n’a pas été donné",
+        "Cette action demande un second facteur. ProConnect vous a reconnu, mais sans second facteur, ou a répondu que "
+        "votre compte n’en a pas.",
+        "Votre session est restée ouverte et rien n’a été fait. Réessayez avec votre second facteur (application, clé "
+        "ou carte) ; si votre organisation n’en propose pas, une personne d’un opérateur peut agir à votre place.",
+        again=False,
+    ),
+    "too_many": Refusal(
+        429,
+        "Trop de connexions depuis ce navigateur",
+        "Ce navigateur a commencé beaucoup de connexions en quelques minutes.",
+        "Attendez dix minutes, puis recommencez. Les autres navigateurs de votre réseau ne sont pas concernés.",
+    ),
     "logout_state": Refusal(
         400,
         "Ce retour de déconnexion n’est pas reconnu",

@@ -22,13 +22,18 @@ LIFETIME = 600  # seconds
 
 @dataclass(frozen=True)
 class Entry:
-    """One sign-in under way. `purpose` is "sign-in" or "stronger"; `verifier` is None when PKCE is off."""
+    """One sign-in under way. `purpose` is "sign-in", "stronger" or "step-up"; `verifier` is None when PKCE is off.
+
+    A step-up names who asks it, `user` and `sub`: nobody else may answer.
+    """
 
     nonce: str
     verifier: str | None
     next: str
     purpose: str
     started_at: float
+    user: str = ""
+    sub: str = ""
 
     @property
     def expired(self) -> bool:
@@ -54,9 +59,11 @@ def locked(request: HttpRequest) -> Iterator[SessionBase]:
             request.session.modified = False
 
 
-def annotate(session: SessionBase, state: str, *, landing: str, purpose: str) -> None:
+def annotate(  # noqa: PLR0913 - the fields of an entry
+    session: SessionBase, state: str, *, landing: str, purpose: str, user: str = "", sub: str = ""
+) -> None:
     """Write in the library's entry what this product adds to it."""
-    session[KEY][state] |= {"next": landing, "purpose": purpose}
+    session[KEY][state] |= {"next": landing, "purpose": purpose, "user": user, "sub": sub}
     session.modified = True
 
 
@@ -75,6 +82,8 @@ def take(request: HttpRequest, state: str) -> Entry | None:
         next=found.get("next", ""),
         purpose=found.get("purpose", "sign-in"),
         started_at=found.get("added_on", 0.0),
+        user=found.get("user", ""),
+        sub=found.get("sub", ""),
     )
 
 

@@ -22,22 +22,17 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
 
-from suite.accounts import states
+from suite.accounts import breakglass, entrance, states, stepup
 from suite.accounts.models import User
 from suite.accounts.oidc import Flow, pinned
 from suite.accounts.refusals import CALLBACK_ERRORS, DENIALS, SignInRefused
 from suite.accounts.rights import operator_scope
-from suite.accounts.workflow import STRONG
 
 logger = logging.getLogger(__name__)
 
 SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; the middleware ends the session twelve hours later
+SUB = "oidc_sub"  # whom a step-up must bring back
 LOGOUT_COOKIE = "suite_logout"
-# What a second factor asks of ProConnect; `workflow.sign_in` checks that it came.
-STRONGER_CLAIMS = json.dumps(
-    {"id_token": {"acr": {"essential": True, "values": sorted(STRONG)}, "amr": {"essential": True}}},
-    separators=(",", ":"),
-)
 
 
 @login_not_required
@@ -62,19 +57,26 @@ class Authorize(OIDCAuthenticationRequestView):  # type: ignore[misc]  # the lib
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Redirect to the provider."""
+        if answer := entrance.slow_down(request):
+            return answer
         with states.locked(request) as session:
             response = super().get(request)
             state = parse_qs(urlsplit(response["Location"]).query)["state"][0]
             # The library keeps one `next` for all tabs; ours is in the entry.
             session.pop("oidc_login_next", None)
-            states.annotate(session, state, landing=local_path(request.GET.get("next", "")), purpose=_purpose(request))
+            landing, purpose = local_path(request.GET.get("next", "")), _purpose(request)
+            who = {"user": str(request.user.pk), "sub": session.get(SUB, "")} if purpose == "step-up" else {}
+            states.annotate(session, state, landing=landing, purpose=purpose, **who)
         return HttpResponseRedirect(response["Location"])
 
     def get_extra_params(self, request: HttpRequest) -> dict[str, str]:
         """Pin the return address, which the library takes from the Host header, and ask for what the purpose needs."""
         extra = {**settings.OIDC_AUTH_REQUEST_EXTRA_PARAMS, "redirect_uri": pinned("oidc_authentication_callback")}
-        if _purpose(request) == "stronger":
-            extra["claims"] = STRONGER_CLAIMS
+        if _purpose(request) != "sign-in":
+            # What a second factor asks of ProConnect; `workflow.sign_in` and `stepup.verify` check that it came.
+            acr = {"essential": True, "values": settings.PROCONNECT_ACR_STEP_UP}
+            asked = {"id_token": {"acr": acr, "amr": {"essential": True}}}
+            extra["claims"] = json.dumps(asked, separators=(",", ":"))
         return extra
 
 
@@ -92,8 +94,21 @@ class Callback(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # the lib
         try:
             user, flow = self._authenticate(request, entry)
         except SignInRefused as refused:
-            return refuse(request, refused)
+            return self._refuse(request, refused, entry)
+        if entry.purpose == "step-up":
+            return self._raise(request, user, flow, entry)
         return self._open(request, user, flow, entry)
+
+    def _refuse(self, request: HttpRequest, refused: SignInRefused, entry: states.Entry) -> HttpResponse:
+        """Explain; a step-up that somebody else answered ends the session, one that failed leaves it as it was."""
+        if entry.purpose != "step-up":
+            return refuse(request, refused)
+        stepup.record_refusal(entry.user, refused.reason)
+        if refused.code == "step_up_other":
+            auth.logout(request)
+        elif refused.code == "cancelled":
+            refused = SignInRefused("step_up_weak", refused.reason)
+        return refuse(request, refused)
 
     def _without_entry(self, request: HttpRequest, state: str) -> HttpResponse:
         """A return nobody waits for changes nothing, whatever it says; another tab's finds its page."""
@@ -108,8 +123,9 @@ class Callback(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # the lib
         """Check the return itself, then let the backend verify what is behind the code."""
         if entry.expired:
             raise SignInRefused("expired_state")
-        # RFC 9207: another provider's answer is not ours. Absent is accepted: ProConnect does not promise it.
-        if request.GET.get("iss", settings.OIDC_OP_ISSUER) != settings.OIDC_OP_ISSUER:
+        # RFC 9207: another provider's answer is not ours. Absent is accepted until the provider promises it.
+        absent = "" if settings.OIDC_REQUIRE_CALLBACK_ISS else settings.OIDC_OP_ISSUER
+        if request.GET.get("iss", absent) != settings.OIDC_OP_ISSUER:
             raise SignInRefused("answer_invalid", "callback.iss")
         error = request.GET.get("error")
         if error is not None:
@@ -120,7 +136,9 @@ class Callback(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # the lib
             raise SignInRefused(code, f"callback.{error if error in CALLBACK_ERRORS else 'other_error'}")
         if not 0 < len(request.GET.get("code", "")) <= 4096:  # noqa: PLR2004 - ProConnect's have 43 characters
             raise SignInRefused("incomplete", "callback.code")
-        flow = Flow(nonce=entry.nonce, verifier=entry.verifier, purpose=entry.purpose)
+        if not entrance.may_exchange(request):
+            raise SignInRefused("too_many", "callback.too_many")
+        flow = Flow(entry.nonce, entry.verifier, entry.purpose, user=entry.user, sub=entry.sub)
         request.proconnect = flow  # type: ignore[attr-defined]  # what O1 asks for
         user = auth.authenticate(request, nonce=entry.nonce, code_verifier=entry.verifier)
         if not isinstance(user, User):
@@ -135,9 +153,22 @@ class Callback(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # the lib
         auth.login(request, user)
         request.session[SIGNED_IN_AT] = time.time()
         request.session["oidc_id_token"] = flow.id_token
+        request.session[SUB] = flow.sub
+        if flow.proved:
+            stepup.note(request, flow.proved, asked=False)
         if landings:
             request.session[states.LANDINGS] = landings
         logger.info("signed in: account %s", user.pk)
+        return redirect(entry.next or landing(user))
+
+    @sensitive_variables()
+    def _raise(self, request: HttpRequest, user: User, flow: Flow, entry: states.Entry) -> HttpResponse:
+        """Go on with the same session, under another key: what was typed before the second factor is in it."""
+        if request.user != user or flow.proved is None:
+            return self._refuse(request, SignInRefused("step_up_other", "step_up.other_user"), entry)
+        stepup.grant(request, user, flow.proved)
+        request.session["oidc_id_token"] = flow.id_token
+        logger.info("second factor given: account %s", user.pk)
         return redirect(entry.next or landing(user))
 
 
@@ -146,6 +177,11 @@ class Callback(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # the lib
 @require_POST
 def logout(request: HttpRequest) -> HttpResponse:
     """End the session here first, then leave for ProConnect to end its own (O11)."""
+    if breakglass.opened(request):
+        # ProConnect knows nothing of this session, and is perhaps what does not answer.
+        auth.logout(request)
+        messages.success(request, "Vous êtes déconnecté.")
+        return redirect(settings.LOGOUT_REDIRECT_URL)
     id_token = request.session.get("oidc_id_token")
     # Somebody refused has no session here, but may have one there that would silently bring the same account back.
     hint = {"id_token_hint": id_token} if id_token else {"client_id": settings.OIDC_RP_CLIENT_ID}
@@ -215,4 +251,6 @@ def landing(user: User) -> str:
 
 
 def _purpose(request: HttpRequest) -> str:
-    return "stronger" if "renforcee" in request.GET else "sign-in"
+    if "confirmation" in request.GET and isinstance(request.user, User) and not breakglass.opened(request):
+        return "step-up"
+    return "stronger" if {"renforcee", "confirmation"} & request.GET.keys() else "sign-in"

@@ -13,6 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 from onboarding.analytics.models import PilotGroup
 from suite.accounts.models import User
 from suite.catalog.models import UsageSample
+from tests.accounts.elevation import elevate
 from tests.factories.accounts import OperatorRoleFactory, UserFactory
 from tests.factories.analytics import PilotGroupFactory, PilotMemberFactory
 from tests.factories.catalog import ServiceFactory, UsageSampleFactory
@@ -30,6 +31,7 @@ def national(client: Client) -> User:
     user = UserFactory.create()
     OperatorRoleFactory.create(user=user, operator=OperatorFactory.create(national_one=True))
     client.force_login(user)
+    elevate(client)
     return user
 
 
@@ -54,6 +56,7 @@ def local(client: Client, *departments: str) -> None:
     user = UserFactory.create()
     OperatorRoleFactory.create(user=user, operator=OperatorFactory.create(departments=list(departments)))
     client.force_login(user)
+    elevate(client)
 
 
 class TestPilot:

@@ -6,12 +6,14 @@ from typing import Any
 from django.test import Client
 
 from suite.accounts.models import User
+from tests.accounts.elevation import elevate
 
 
 def sign_in(user: User) -> Client:
-    """Return the browser of somebody signed in."""
+    """Return the browser of somebody signed in, with a second factor."""
     client = Client()
     client.force_login(user, backend="suite.accounts.oidc.ProConnectBackend")
+    elevate(client)
     return client
 
 
