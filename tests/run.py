@@ -33,7 +33,12 @@ class Need:
 
 # On Ubuntu, `chromium` is a snap, of no use in a container: the name of the package says nothing of the outcome, so
 # the program is looked for again after the installation.
-NEEDS = (Need(("chromium", "chromium-browser", "google-chrome"), "chromium", "tests/browser"),)
+NEEDS = (
+    Need(("chromium", "chromium-browser", "google-chrome"), "chromium", "tests/browser"),
+    # The ProConnect peer; `tests/proconnect/providers.py` says when they are too old, and installs its packages.
+    Need(("node",), "nodejs", "tests/proconnect"),
+    Need(("npm",), "npm", "tests/proconnect"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,7 +66,7 @@ def pytest(*, fast: bool, without: list[str]) -> list[str]:
     command += ["--cov", "--cov-branch"] if not fast and not without else ["--no-cov"]
     if fast:
         command += ["-m", "not slow"]
-        without = ["tests/live", "tests/browser", "tests/benchmarks"]
+        without = ["tests/live", "tests/browser", "tests/proconnect", "tests/benchmarks"]
     return [*command, *(f"--ignore={folder}" for folder in without)]
 
 

@@ -95,7 +95,13 @@ class Browser:
 
     def choose(self, persona: str = "secretaire") -> Self:
         """Be somebody at the provider, up to the redirection back, not followed."""
-        return self if self.page.target else self.press("persona", persona).follow(until=RETURN)
+        if self.page.target:
+            return self  # its session was enough
+        self.press("persona", persona).follow(until=RETURN)
+        if "document.forms[0].submit()" in self.page.text:
+            # Somebody else was signed in there: the page that signs them out sends itself.
+            self.press("logout", "yes").follow(until=RETURN)
+        return self
 
     def come_back(self, **changes: str | None) -> Self:
         """Fetch the return, its query altered; None leaves a parameter out."""
@@ -207,7 +213,9 @@ class Case:
             self.got = f"{self.got} after {elapsed:.0f} s"
         if before and browser.session_key in before:
             same = signed_in_sessions() == before
-            self.got = f"refused {browser.page.status}, session kept" if same else f"session changed ({self.got})"
+            crashed = browser.page.status >= 500 and browser.page.status not in {502, 503}
+            kept = f"{'' if crashed else 'refused '}{browser.page.status}, session kept"
+            self.got = kept if same else f"session changed ({self.got})"
         assert self.got.startswith("refused"), self.got
         assert "left" not in self.got, self.got
         assert signed_in_sessions() == before

@@ -1,6 +1,7 @@
 """`docs/proconnect-conformance.md`: the rows, what ours does, what the library as shipped does."""
 
 import re
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
@@ -56,22 +57,39 @@ def differences(verdicts: list[Verdict], *, vanilla: bool) -> list[str]:
     ]
 
 
-def write(verdicts: list[Verdict], *, vanilla: bool) -> None:
-    """Replace a column of the page, and the count above it; a row that no longer exists leaves with ours."""
+def summary(rows: dict[tuple[str, str, str], tuple[str, str]]) -> str:
+    """Count the verdicts: what is not as expected falls in one kind only, the worst."""
+    lines = []
+    for column, name in enumerate(("Ours", f"mozilla-django-oidc {version('mozilla-django-oidc')} as shipped")):
+        said = [held[column] for held in rows.values() if held[column] != NOTHING]
+        wrong = [one for one in said if "**" in one]
+        taken = [one for one in wrong if "logged in as somebody else" in one]
+        let_in = [one for one in wrong if one not in taken and "logged in" in one]
+        crashed = [one for one in wrong if one not in taken + let_in and "500" in one]
+        lines.append(
+            f"- {name}: {len(said)} cases, {len(said) - len(wrong)} as expected, {len(taken)} signed in as somebody "
+            f"else, {len(let_in)} signed in wrongly otherwise, {len(crashed)} errors 500, "
+            f"{len(wrong) - len(taken) - len(let_in) - len(crashed)} wrong in another way."
+        )
+    return "\n".join(lines)
+
+
+def write(verdicts: list[Verdict], *, vanilla: bool, whole: bool) -> None:
+    """Replace a column of the page, and the count above it; a row that a whole run of ours does not know leaves."""
     known, fresh = recorded(), cells(verdicts)
     rows = {}
     for key in sorted({*known, *fresh}, key=lambda one: (int(re.findall(r"\d+", one[0])[0]), one[0], one[1])):
         ours, shipped = known.get(key, (NOTHING, NOTHING))
         if vanilla:
-            shipped = fresh.get(key, NOTHING)
-        elif key not in fresh:
+            shipped = fresh.get(key, NOTHING if whole else shipped)
+        elif whole and key not in fresh:
             continue
         else:
-            ours = fresh[key]
+            ours = fresh.get(key, ours)
         rows[key] = (ours, shipped)
     lines = [(*key, *said) for key, said in rows.items()]
     head, *shown = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in [HEAD, *lines]]
     table = "\n".join([head, "|" + "---|" * len(HEAD), *shown, ""])
     text = PAGE.read_text() if PAGE.exists() else "<!-- table -->\n"
     before, _, _ = text.partition("<!-- table -->")
-    PAGE.write_text(f"{before}<!-- table -->\n\n{table}")
+    PAGE.write_text(f"{before}<!-- table -->\n\n## The matrix\n{summary(rows)}\n\n{table}")

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urljoin
 
@@ -49,7 +49,11 @@ class Faults:
             headers = [("Content-Type", order.get("type", "text/plain"))]
             if "location" in order:
                 headers.append(("Location", urljoin(settings.BASE_URL, order["location"])))
-            return _send(start_response, f"{order['status']} Ordered", headers, order.get("body", "").encode())
+            status, body = f"{order['status']} Ordered", order.get("body", "").encode()
+            if "drip" in order:
+                start_response(status, headers)
+                return _drops(body, order["drip"])
+            return _send(start_response, status, headers, body)
         return self._altered(endpoint, environ, start_response)
 
     def _altered(self, endpoint: str, environ: Environ, start_response: Start) -> Iterable[bytes]:
@@ -153,6 +157,12 @@ def _headers(environ: Environ) -> dict[str, str]:
 def _send(start_response: Start, status: str, headers: list[tuple[str, str]], body: bytes) -> Iterable[bytes]:
     start_response(status, [*headers, ("Content-Length", str(len(body)))])
     return [body]
+
+
+def _drops(body: bytes, seconds: float) -> Iterator[bytes]:
+    for drop in body:
+        yield bytes([drop])
+        time.sleep(seconds)
 
 
 def _encode(value: bytes) -> str:

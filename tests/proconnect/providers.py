@@ -84,13 +84,16 @@ def running(name: str, folder: Path) -> Iterator[Provider]:
     else:
         command = [node(), str(PEER / "peer.mjs"), name.partition(".")[0], str(port), PRODUCT]
     with (folder / "provider.log").open("w+") as log:
-        process = subprocess.Popen(command, env={**kept, **environment}, stdout=log, stderr=subprocess.STDOUT)
+        # The peer ends with its standard input, should this process not live to stop it.
+        process = subprocess.Popen(
+            command, env={**kept, **environment}, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             _wait(process, provider, Path(log.name))
             yield provider
         finally:
             process.terminate()
-            process.wait(timeout=10)
+            process.communicate(timeout=10)
 
 
 def node() -> str:

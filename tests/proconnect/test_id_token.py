@@ -37,6 +37,14 @@ def test_row_09_audience_of_another_client(case: Case) -> None:
     refused(case, "id_token.aud", set={"aud": OTHER})
 
 
+@row("9", REFUSE, "The same where somebody is signed in: session kept")
+def test_row_09_where_somebody_is_signed_in(case: Case) -> None:
+    browser = case.accepts("collegue")
+    browser.web.cookies.clear()
+    case.provider.order(id_token={"set": {"aud": OTHER}})
+    case.refuses_return("id_token.aud", browser.leave().choose())
+
+
 @row("10", REFUSE, "Several audiences, no azp")
 def test_row_10_several_audiences_without_azp(case: Case) -> None:
     refused(case, "id_token.aud", set={"aud": ["suite-territoriale", OTHER]}, drop=["azp"])

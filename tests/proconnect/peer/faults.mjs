@@ -7,8 +7,16 @@
 // A token's orders: set, drop (claims), now (claims, as seconds from now), header (null drops), raw, absent,
 // json (userinfo unsigned), sign: good | second | foreign | hs256-public | hs256-secret | none | damaged.
 // Those of jwks: drop_kid, add (a second key beside the first), rotate (in its place, and signing). Of http, by endpoint: status, type,
-// body, location, delay (seconds, then the usual answer).
+// body, location, delay (seconds, then the usual answer), drip (the body a byte each so many seconds).
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { Readable } from 'node:stream';
+
+async function* drops(body, seconds) {
+  for (const drop of body) {
+    yield drop;
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  }
+}
 
 const encode = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 const decode = (part) => JSON.parse(Buffer.from(part, 'base64url').toString());
@@ -52,7 +60,7 @@ export class Faults {
       ctx.status = order.status;
       if (order.location) ctx.set('Location', new URL(order.location, this.origin).href);
       ctx.type = order.type ?? 'text/plain';
-      ctx.body = order.body ?? '';
+      ctx.body = order.drip ? Readable.from(drops(order.body, order.drip)) : (order.body ?? '');
       return undefined;
     }
     await next();

@@ -1,5 +1,6 @@
 // A ProConnect for the tests, on a library that is not ours and not Python: one misunderstanding cannot sit on both
-// sides. `node peer.mjs 7|9 <port> <product>` serves this machine until it is killed; its state is its memory.
+// sides. `node peer.mjs 7|9 <port> <product>` serves this machine until it is killed or its standard input ends; its
+// state is its memory.
 import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
 import http from 'node:http';
 import { createRequire } from 'node:module';
@@ -85,6 +86,7 @@ provider.use(async (ctx, next) => {
   ctx.body = `Y000400: ${unknown.length} unknown parameter(s)`;
 });
 const library = provider.callback();
+process.stdin.resume().on('end', () => process.exit());
 
 http
   .createServer(async (request, response) => {
