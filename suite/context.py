@@ -6,7 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from suite.accounts.rights import operator_scope
+from suite.accounts.permissions import LIST_RELINKS, LIST_STAFF, SEE_DESK, allows, site_roles
+from suite.accounts.sessions import warning
 from suite.middleware import current_request_id
 
 
@@ -26,6 +27,7 @@ def site(request: HttpRequest) -> dict[str, object]:
         "contact_email": settings.CONTACT_EMAIL,
         "request_id": current_request_id(),
         "navigation": _navigation(request),
+        "session_ends_at": warning(request),
     }
 
 
@@ -33,9 +35,16 @@ def _navigation(request: HttpRequest) -> list[Item]:
     entries = [("Chercher une collectivité", "eligibility:home")]
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
-        entries.append(("Mes demandes", "intake:list"))
-        if operator_scope(user):
-            entries += [("Demandes à instruire", "desk:queue"), ("Groupe pilote", "analytics:pilot")]
+        entries += [("Mes demandes", "intake:list"), ("Mes équipes", "accounts:teams")]
+        roles = site_roles(user)
+        for act, label, name in (
+            (SEE_DESK, "Demandes à instruire", "desk:queue"),
+            (SEE_DESK, "Groupe pilote", "analytics:pilot"),
+            (LIST_STAFF, "Équipes des opérateurs", "accounts:staff"),
+            (LIST_RELINKS, "Rapprochements", "accounts:relinks"),
+        ):
+            if allows(act, roles):
+                entries.append((label, name))
     items = []
     for label, name in entries:
         url = reverse(name)

@@ -198,8 +198,9 @@ OIDC_AUTH_REQUEST_EXTRA_PARAMS = {"claims": '{"id_token":{"acr":null,"amr":null}
 PROCONNECT_ACR_FLOOR = ["eidas1", "eidas1-mfa", "eidas2", "eidas3"]
 # What a second factor is worth before a sensitive act: ProConnect's own list less `eidas0-mfa`, below our floor.
 PROCONNECT_ACR_STEP_UP = ["eidas1-mfa", "eidas2", "eidas3"]
-# True once the provider's discovery announces `iss` on the callback: `manage.py doctor` says when.
-OIDC_REQUIRE_CALLBACK_ISS = env.bool("OIDC_REQUIRE_CALLBACK_ISS", False)
+# True once the provider's discovery announces `iss` on the callback, as the demonstration's does: `manage.py doctor`
+# says when.
+OIDC_REQUIRE_CALLBACK_ISS = env.bool("OIDC_REQUIRE_CALLBACK_ISS", not env.str("OIDC_OP_ISSUER", ""))
 STEP_UP_SECONDS = 600
 
 # How many proxies of ours stand in front, each adding an address to X-Forwarded-For: limits are kept per address.
@@ -211,7 +212,7 @@ BREAK_GLASS_SESSION_SECONDS = 3600
 MFA_ENCRYPTION_KEYS = env.list("MFA_ENCRYPTION_KEYS", default=["aW5zZWN1cmUtY2hlY2tvdXQtb25seS1rZXktMDEyMzQ="])
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 ACCOUNT_ADAPTER = "suite.accounts.breakglass.Adapter"
-ACCOUNT_FORMS = {"login": "suite.accounts.forms.BreakGlassForm"}
+ACCOUNT_FORMS = {"login": "suite.accounts.breakglass_forms.BreakGlassForm"}
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "id"  # named because allauth wants one; the backend finds accounts by their name
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # and sign-up is closed
@@ -223,8 +224,8 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_RATE_LIMITS = False  # its limits lock an account by its name; ours are in suite/accounts/breakglass.py
 MFA_ADAPTER = "suite.accounts.breakglass.FactorAdapter"
 MFA_FORMS = {
-    "authenticate": "suite.accounts.forms.FactorForm",
-    "reauthenticate": "suite.accounts.forms.FactorAgainForm",
+    "authenticate": "suite.accounts.breakglass_forms.FactorForm",
+    "reauthenticate": "suite.accounts.breakglass_forms.FactorAgainForm",
 }
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_TOLERANCE = 1

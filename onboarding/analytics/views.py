@@ -11,6 +11,7 @@ from onboarding.analytics.chart import draw
 from onboarding.analytics.forms import PilotFilter
 from onboarding.analytics.models import PilotGroup, PilotMember, PilotMemberQuerySet
 from suite.accounts import stepup
+from suite.accounts.permissions import SEE_DESK, check, site_roles
 from suite.accounts.rights import operator_scope
 from suite.directory.models import Department
 
@@ -67,9 +68,10 @@ def pilot_csv(request: HttpRequest) -> HttpResponseBase:
 
 def _scope(request: HttpRequest) -> tuple[PilotGroup | None, PilotMemberQuerySet]:
     """Return the group asked for, the first by default, and those of its members that the person may see."""
+    check(SEE_DESK, site_roles(request.user))
     scope = operator_scope(request.user)
     if scope is None:
-        raise PermissionDenied("Cette page est réservée aux équipes des opérateurs et de l’ANCT.")
+        raise PermissionDenied(SEE_DESK.refusal)
     slug = request.GET.get("groupe")
     group = get_object_or_404(PilotGroup, slug=slug) if slug else PilotGroup.objects.first()
     return group, PilotMember.objects.filter(group=group).visible_to(scope)

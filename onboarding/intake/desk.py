@@ -23,6 +23,7 @@ from onboarding.intake.reasons import CHANGES
 from onboarding.intake.views import already_done
 from suite.accounts import stepup
 from suite.accounts.models import OperatorRole, User
+from suite.accounts.permissions import DECIDE, INSTRUCT, SEE_DESK, check, site_roles
 from suite.accounts.rights import OperatorScope, operator_scope
 from suite.directory.folding import fold
 from suite.directory.models import Name
@@ -34,9 +35,10 @@ STATUSES = [choice for choice in Dossier.Status.choices if choice[0] not in {"dr
 
 def _staff(request: HttpRequest) -> tuple[User, OperatorScope]:
     user = request.user
+    check(SEE_DESK, site_roles(user))
     scope = operator_scope(user)
     if not isinstance(user, User) or scope is None:
-        raise PermissionDenied("Cette page est réservée aux opérateurs.")
+        raise PermissionDenied(SEE_DESK.refusal)
     return user, scope
 
 
@@ -236,11 +238,11 @@ def assign(request: HttpRequest, pk: object) -> HttpResponse:
 
 def _may(request: HttpRequest, dossier: Dossier, event: str) -> HttpResponse | None:
     """Let in who may decide; send back who may not decide now; refuse who never may."""
-    user, scope = _staff(request)
+    user, _ = _staff(request)
     if event in workflow.allowed(dossier, user):
         return None
-    if not scope.instructs:
-        raise PermissionDenied("Votre rôle permet de lire les demandes, pas de les décider.")
+    if not rules.is_insider(dossier, user):
+        check(DECIDE if event in {"approve", "reject"} else INSTRUCT, rules.roles(dossier, user))
     if request.method == "POST":  # the verb says precisely what is wrong
         return None
     messages.info(request, "Cette action n’est pas possible dans l’état actuel de la demande, ou pas par vous.")

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from onboarding.provisioning.models import Deployment
 from suite.accounts.models import User
-from suite.accounts.rights import operator_scope, organizations_of
+from suite.accounts.rights import lost_organizations, operator_scope, organizations_of
 from suite.catalog.models import Service
 from suite.directory.models import Operator, Organization
 
@@ -30,7 +30,9 @@ class DossierQuerySet(models.QuerySet["Dossier"]):
         """Return what the person follows as a requester: what it wrote, and what its organizations ask."""
         if not isinstance(user, User):
             return self.none()
-        return self.filter(Q(author=user) | Q(organization__in=organizations_of(user)))
+        # What somebody wrote for an organization that has withdrawn its right stays with the organization.
+        own = Q(author=user) & ~Q(organization__in=lost_organizations(user).values("pk"))
+        return self.filter(own | Q(organization__in=organizations_of(user)))
 
     def followed_by(self, user: User | AnonymousUser) -> "DossierQuerySet":
         """Return what the person sees as staff of an operator; a draft is never among it."""

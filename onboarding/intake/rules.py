@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -9,7 +10,8 @@ from onboarding.intake import availability, checks, names
 from onboarding.intake.models import Dossier
 from onboarding.provisioning.models import Deployment
 from suite.accounts.models import Membership, User
-from suite.accounts.rights import Mandate, mandate, operator_scope
+from suite.accounts.permissions import EDIT_DOSSIER, HOME, INSTRUCT, Role, allows, commune_role, staff_roles
+from suite.accounts.rights import LIVE, Mandate, mandate, operator_scope
 from suite.directory.lookup import covering, verdict_of
 from suite.directory.models import Operator, Organization
 
@@ -47,12 +49,44 @@ def capacities(dossier: Dossier, user: User) -> frozenset[Capacity]:
 
 
 def requests(dossier: Dossier, user: User) -> bool:
-    """Whether the person may speak for the organization in this dossier: its author, or a member who may ask."""
-    return dossier.author_id == user.pk or any(
-        membership.state in {Membership.State.PENDING, Membership.State.ACTIVE}
-        and membership.role in {Membership.Role.REQUESTER, Membership.Role.MANAGER}
-        for membership in _memberships(dossier, user)
-    )
+    """Whether the person may speak for the organization in this dossier."""
+    return allows(EDIT_DOSSIER, _commune_roles(dossier, user))
+
+
+def roles(dossier: Dossier, user: User) -> frozenset[Role]:
+    """Return the columns of the table of rights in which the person stands. Two queries at most."""
+    own = _commune_roles(dossier, user)
+    scope = operator_scope(user)
+    if scope is None:
+        return own or frozenset({Role.STRANGER})
+    staff = staff_roles(user, *_reach(dossier))
+    if staff & HOME and is_insider(dossier, user):
+        # Nobody decides on the commune where it belongs: it looks, as a reader does.
+        staff = frozenset({Role.STAFF_READER})
+    return own | staff
+
+
+def _commune_roles(dossier: Dossier, user: User) -> frozenset[Role]:
+    """Return what the person is in the organization; who wrote the dossier without any right yet is a requester."""
+    memberships = _memberships(dossier, user)
+    live = {commune_role(one.role) for one in memberships if one.state in LIVE}
+    if not memberships and dossier.author_id == user.pk and not _left(dossier, user):
+        live.add(Role.REQUESTER)
+    return frozenset(live)
+
+
+def _left(dossier: Dossier, user: User) -> bool:
+    return user.memberships.filter(organization=dossier.organization_id, state=Membership.State.ENDED).exists()
+
+
+def _reach(dossier: Dossier) -> tuple[set[UUID | None], set[str]]:
+    """Return the operators, and the départements, whose staff follows the dossier; nobody's while it is a draft."""
+    if dossier.submitted_at is None or dossier.status == Dossier.Status.DRAFT:
+        return set(), set()
+    if dossier.status in {Dossier.Status.APPROVED, Dossier.Status.REVOKED}:
+        return {dossier.operator_id}, set()
+    organization = dossier.organization
+    return {dossier.operator_id}, {organization.department_id or "", *organization.departments}
 
 
 def is_insider(dossier: Dossier, user: User) -> bool:
@@ -72,13 +106,13 @@ def _memberships(dossier: Dossier, user: User) -> list[Membership]:
 
 def staff_capacities(dossier: Dossier, user: User) -> frozenset[Capacity]:
     """Return what the person's roles at operators allow, its own interests aside."""
-    scope = operator_scope(user)
-    if scope is None or not scope.instructs or not in_scope(dossier, user):
+    staff = staff_roles(user, *_reach(dossier)) if in_scope(dossier, user) else frozenset()
+    if not allows(INSTRUCT, staff):
         return frozenset()
     held = {Capacity.OPERATOR}
     if dossier.assignee_id == user.pk:
         held.add(Capacity.ASSIGNEE)
-    if scope.leads:
+    if Role.LEAD in staff:
         held.add(Capacity.LEAD)
     return frozenset(held)
 
@@ -88,13 +122,7 @@ def in_scope(dossier: Dossier, user: User) -> bool:
     scope = operator_scope(user)
     if scope is None or dossier.submitted_at is None or dossier.status == Dossier.Status.DRAFT:
         return False
-    if scope.national or dossier.operator_id in scope.operators:
-        return True
-    organization = dossier.organization
-    territory = {organization.department_id, *organization.departments}
-    return dossier.status not in {Dossier.Status.APPROVED, Dossier.Status.REVOKED} and bool(
-        territory & scope.departments
-    )
+    return scope.superadmin or bool(scope.roles_over(*_reach(dossier)))
 
 
 def route(organization: Organization) -> Operator | None:

@@ -16,6 +16,7 @@ from onboarding.intake.history import history, usual_delay
 from onboarding.intake.models import Dossier, MailboxRequest
 from onboarding.intake.presentation import complete, conflict_of, deployment_of, points, summary, version_of, wish
 from suite.accounts.models import User
+from suite.accounts.permissions import DRAFT, EDIT_DOSSIER, check, organization_roles
 from suite.accounts.rights import organizations_of
 from suite.directory.lookup import by_code, compact, verdict_of
 from suite.directory.models import Organization
@@ -79,6 +80,7 @@ def new(request: HttpRequest) -> HttpResponse:
         )
     problems: list[checks.Problem] = []
     if request.method == "POST":
+        check(DRAFT, organization_roles(user, organization))
         try:
             dossier = workflow.create(organization, by=user)
         except workflow.GuardFailed as refusal:
@@ -117,8 +119,7 @@ def step(request: HttpRequest, pk: object, step: int) -> HttpResponse:
         raise Http404
     dossier = _dossier(request, pk)
     user = _user(request)
-    if not rules.requests(dossier, user):
-        raise PermissionDenied("Seules les personnes de la collectivité remplissent sa demande.")
+    check(EDIT_DOSSIER, rules.roles(dossier, user))
     if request.method == "POST":
         return _post_step(request, dossier, step)
     if dossier.status not in workflow.SAVE.sources:
@@ -359,9 +360,8 @@ def withdraw(request: HttpRequest, pk: object) -> HttpResponse:
     """Ask to confirm, then take the dossier back."""
     dossier = _dossier(request, pk)
     user = _user(request)
+    check(EDIT_DOSSIER, rules.roles(dossier, user))
     if request.method != "POST":
-        if not rules.requests(dossier, user):
-            raise PermissionDenied("Seules les personnes de la collectivité retirent sa demande.")
         if "withdraw" not in workflow.allowed(dossier, user):
             return redirect("intake:detail", pk=dossier.pk)
         return render(request, "intake/withdraw.html", {"dossier": dossier})

@@ -14,7 +14,7 @@ from onboarding.provisioning.forms import SkipForm
 from onboarding.provisioning.models import Deployment, Step
 from onboarding.provisioning.progress import fingerprint
 from suite.accounts.models import User
-from suite.accounts.rights import operator_scope
+from suite.accounts.permissions import OPERATE, SEE_DESK, check, site_roles
 
 PAGE_SIZE = 50
 
@@ -38,8 +38,7 @@ def progress(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_safe
 def blocked(request: HttpRequest) -> HttpResponse:
     """List what waits for an operator, the longest first."""
-    if operator_scope(request.user) is None:
-        raise PermissionDenied("Cette page est réservée aux opérateurs.")
+    check(SEE_DESK, site_roles(request.user))
     page = Paginator(Step.objects.to_resume(request.user), PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "provisioning/blocked.html", {"page": page})
 
@@ -61,7 +60,7 @@ def skip(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask why, then go on without a blocked step."""
     step = _step(request, pk)
     if not workflow.may_operate(request.user, step.deployment):
-        raise PermissionDenied("Seul un instructeur de l’opérateur peut passer une étape.")
+        raise PermissionDenied(OPERATE.refusal)
     form = SkipForm(request.POST or None)
     if request.method == "POST":
         form = SkipForm(request.POST)

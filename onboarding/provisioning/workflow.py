@@ -11,7 +11,7 @@ from django.utils import timezone
 from onboarding.provisioning import engine, steps
 from onboarding.provisioning.models import Deployment, Resource, Step
 from suite.accounts.models import User
-from suite.accounts.rights import operator_scope
+from suite.accounts.permissions import OPERATE, allows, staff_roles
 from suite.catalog.models import GB, Service
 from suite.directory.models import Operator, Organization
 from suite.journal.workflow import record
@@ -103,13 +103,12 @@ def skip(step: Step, *, by: User, reason: str) -> None:
 
 def may_operate(user: User | AnonymousUser, deployment: Deployment) -> bool:
     """Whether the person may retry or skip: it instructs for the operator that manages, or for the national one."""
-    scope = operator_scope(user)
-    return scope is not None and scope.instructs and (scope.national or deployment.operator_id in scope.operators)
+    return allows(OPERATE, staff_roles(user, {deployment.operator_id}))
 
 
 def _may_operate(user: User, step: Step) -> None:
     if not may_operate(user, step.deployment):
-        raise PermissionDenied("Seul un instructeur de l’opérateur peut reprendre ou passer une étape.")
+        raise PermissionDenied(OPERATE.refusal)
 
 
 def _leave_blocked(step: Step, **columns: Any) -> None:  # noqa: ANN401 - columns of Step

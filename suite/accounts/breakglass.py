@@ -36,7 +36,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_variables
 
-from suite.accounts import addresses
+from suite.accounts import addresses, sessions
 from suite.accounts.limits import allow
 from suite.accounts.models import BreakGlass, User
 from suite.journal.models import Event
@@ -110,6 +110,7 @@ def remove(name: str) -> None:
     user.set_unusable_password()
     user.is_active = user.is_staff = user.is_superuser = False
     user.save(update_fields=["password", "is_active", "is_staff", "is_superuser"])
+    sessions.end_all(user, by=None, reason="break_glass_removed")
     announce(record(STREAM, user.pk, "break_glass.removed", by=None), user)
 
 
@@ -219,12 +220,13 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no ty
         if not BreakGlass.objects.filter(user=user).exists() or not _may_sign_in(user):
             raise PermissionDenied("Ce compte n’est pas un compte de secours ouvert.")
         # After the second factor allauth has forgotten which backend it was, and would take the first of the list.
-        user.backend = BACKEND  # type: ignore[attr-defined]  # Django's own convention
+        user.backend = BACKEND
         kept = {key: request.session.get(key) for key in _RECORDS}
         request.session.flush()
         super().login(request, user)
         request.session.update({key: value for key, value in kept.items() if value is not None})
-        request.session["signed_in_at"] = timezone.now().timestamp()
+        sessions.start(request, user)
+        request.session[sessions.LENGTH] = settings.BREAK_GLASS_SESSION_SECONDS
         announce(record(STREAM, user.pk, "break_glass.used", by=user), user)
 
     def reauthenticate(self, user: User, password: str) -> bool:

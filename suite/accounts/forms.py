@@ -1,72 +1,97 @@
-"""The forms of the break-glass sign-in, allauth's under the State's design system."""
+"""What is typed about people's rights."""
 
-from allauth.account.forms import LoginForm
-from allauth.core import context
-from allauth.mfa.adapter import get_adapter
-from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from typing import Any
+
 from django import forms
 from dsfr.forms import DsfrBaseForm
 
-from suite.accounts import breakglass
-from suite.accounts.limits import allow
 
-REUSE = 120  # seconds, more than a code of six digits lives
+def _reason(label: str, help_text: str) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        help_text=help_text,
+        min_length=10,
+        max_length=300,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={
+            "required": f"{label} : dites pourquoi en quelques mots.",
+            "min_length": f"{label} : écrivez au moins %(limit_value)d caractères.",
+            "max_length": f"{label} : écrivez au plus %(limit_value)d caractères.",
+        },
+    )
 
 
-class BreakGlassForm(LoginForm, DsfrBaseForm):  # type: ignore[misc]  # neither has types
-    """The name and the password of the envelope."""
+def _role(label: str = "Rôle") -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label=label,
+        error_messages={
+            "required": "Choisissez un rôle dans la liste.",
+            "invalid_choice": "Ce rôle n’est pas de ceux que vous pouvez donner : choisissez-en un dans la liste.",
+        },
+    )
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+
+class RightForm(DsfrBaseForm):  # type: ignore[misc]  # django-dsfr ships no types
+    """What the forms about rights have in common: the roles that the person may give."""
+
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, roles: list[tuple[str, str]] | None = None, **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
         super().__init__(*args, **kwargs)
-        self.fields["login"] = forms.CharField(
-            label="Nom du compte de secours",
-            max_length=40,
-            widget=forms.TextInput(attrs={"autocomplete": "username", "class": "fr-input"}),
-        )
-        self.fields["password"] = forms.CharField(
-            label="Mot de passe",
-            max_length=200,
-            widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "class": "fr-input"}),
-            help_text="Quatre groupes de huit caractères, tirets compris.",
-        )
-        self.fields["login"].error_messages["required"] = "Donnez le nom du compte, écrit sur l’enveloppe."
-        self.fields["password"].error_messages["required"] = "Donnez le mot de passe, écrit dans l’enveloppe."
+        if "role" in self.fields:
+            self.fields["role"].choices = roles or []
 
 
-class _Code(DsfrBaseForm):  # type: ignore[misc]  # idem
-    """A code of the authenticator application, or a recovery code."""
+class InviteForm(RightForm):
+    """Whom to invite, as what."""
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["code"] = forms.CharField(
-            label="Code à usage unique",
-            max_length=20,
-            widget=forms.TextInput(
-                attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "class": "fr-input"}
-            ),
-            help_text="Six chiffres de l’application, ou l’un des codes de récupération de l’enveloppe.",
-        )
-        self.fields["code"].error_messages["required"] = "Donnez un code de l’application ou de l’enveloppe."
-
-    def clean_code(self) -> str:
-        """Count the tries of whoever holds the password; a code serves once, as long as it lives."""
-        key = str(self.user.pk)
-        if not allow("break-glass factor", key, **breakglass.FACTORS):
-            context.request.break_glass_limited = True
-            raise forms.ValidationError("Trop de codes faux. Attendez cinq minutes, puis recommencez.")
-        try:
-            code = str(super().clean_code())
-        except forms.ValidationError:
-            breakglass.tried(self.user, "factor")
-            raise
-        if not allow("break-glass code", f"{key} {code}", limit=1, seconds=REUSE):
-            raise get_adapter().validation_error("incorrect_code")
-        return code
+    email = forms.EmailField(
+        label="Adresse électronique professionnelle",
+        help_text="Celle du compte ProConnect de la personne, écrite exactement comme dans ce compte. "
+        "Par exemple : prenom.nom@mairie.example",
+        max_length=254,
+        error_messages={
+            "required": "Écrivez l’adresse électronique de la personne à inviter.",
+            "invalid": "Cette adresse n’est pas complète. Elle doit ressembler à prenom.nom@mairie.example.",
+            "max_length": "Cette adresse est trop longue : 254 caractères au plus.",
+        },
+    )
+    role = _role()
 
 
-class FactorForm(_Code, AuthenticateForm):  # type: ignore[misc]  # idem
-    """The second factor, to come in."""
+class RoleForm(RightForm):
+    """Another role."""
+
+    role = _role("Nouveau rôle")
 
 
-class FactorAgainForm(_Code, ReauthenticateForm):  # type: ignore[misc]  # idem
-    """The second factor, before a sensitive act."""
+class ReasonForm(RightForm):
+    """Why a right is suspended, ended, restored."""
+
+    reason = _reason("Motif", "Gardé au journal avec votre nom, et envoyé à la personne.")
+
+
+class JoinForm(RightForm):
+    """Why somebody asks to join."""
+
+    message = forms.CharField(
+        label="Qui êtes-vous pour cette collectivité ?",
+        help_text="Votre fonction, et ce que vous avez à y faire. Les personnes qui répondent liront ce message.",
+        min_length=10,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        error_messages={
+            "required": "Dites qui vous êtes pour cette collectivité.",
+            "min_length": "Dites qui vous êtes pour cette collectivité en %(limit_value)d caractères au moins.",
+            "max_length": "Votre message est trop long : %(limit_value)d caractères au plus.",
+        },
+    )
+
+
+class CheckForm(RightForm):
+    """How an identity was verified, or why it is refused."""
+
+    reason = _reason(
+        "Ce que vous avez vérifié",
+        "Qui avez-vous appelé, à quel numéro public, quand ? Gardé au journal. En cas de refus, dites pourquoi.",
+    )

@@ -1,18 +1,16 @@
-"""A session ends twelve hours after sign-in, whatever happened in between (O12); a break-glass session, after one.
+"""A session ends twelve hours after sign-in, whatever happened in between (O12), and at once when it is closed.
 
-And no second factor, no admin: nor anything else, for a break-glass account.
+And no second factor, no admin: nor anything else, for a break-glass account, whose session lasts an hour.
 """
 
-import time
 from collections.abc import Callable
 
-from django.conf import settings
 from django.contrib import auth
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from suite.accounts import breakglass, stepup
+from suite.accounts import breakglass, sessions, stepup
 from suite.accounts.models import User
 
 WAYS_OUT = {"account_logout", "oidc_logout"}
@@ -26,7 +24,7 @@ class AbsoluteSession:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         user = request.user
-        if not isinstance(user, User) or not self._over(request, user):
+        if not isinstance(user, User) or not sessions.is_over(request.session, user):
             return self.get_response(request)
         auth.logout(request)
         response = self.get_response(request)
@@ -37,16 +35,6 @@ class AbsoluteSession:
                 return HttpResponse(headers={"HX-Refresh": "true"})
             response["Location"] += ("&" if "?" in response["Location"] else "?") + "expiree=1"
         return response
-
-    def _over(self, request: HttpRequest, user: User) -> bool:
-        signed_in_at = request.session.get("signed_in_at")
-        if signed_in_at is None:
-            # A session that our callback did not open: the account's last sign-in is the instant.
-            signed_in_at = user.last_login.timestamp() if user.last_login else 0.0
-        longest = settings.SESSION_ABSOLUTE_SECONDS
-        if breakglass.opened(request):
-            longest = settings.BREAK_GLASS_SESSION_SECONDS
-        return bool(time.time() - signed_in_at > longest)
 
 
 class SecondFactor:

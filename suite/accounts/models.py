@@ -31,6 +31,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     usual_name = models.CharField(max_length=100, blank=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May look through the admin's windows.")
+    # One stroke for all the sessions of an account, whichever door opened them.
+    sessions_ended_at = models.DateTimeField(
+        null=True, blank=True, help_text="What was opened before is over, whatever its cookie says."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     USERNAME_FIELD = "id"
@@ -61,6 +65,10 @@ class Identity(models.Model):
     roles = ArrayField(models.CharField(max_length=60), default=list)
     created_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(default=timezone.now)
+    revoked_at = models.DateTimeField(null=True, blank=True, help_text="Another identity took over; it opens nothing.")
+    first_use_before = models.DateTimeField(
+        null=True, blank=True, help_text="Tied by an operator: unused by then, it is worth nothing."
+    )
 
     class Meta:
         verbose_name_plural = "identities"
@@ -146,7 +154,11 @@ class OperatorRole(models.Model):
     operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="staff")
     role = models.CharField(max_length=10, choices=Role)
     active = models.BooleanField(default=True)
+    # Blank while active. "provider": a sign-in brought another idp_id or uid, and somebody must confirm the person.
+    suspended_for = models.CharField(max_length=300, blank=True)
+    decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
@@ -155,6 +167,180 @@ class OperatorRole(models.Model):
 
     def __str__(self) -> str:
         return self.role
+
+
+class Invitation(models.Model):
+    """A right offered to whoever holds a link: to one commune or one operator, once, for seven days."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organization = models.ForeignKey(
+        Organization, null=True, blank=True, on_delete=models.PROTECT, related_name="invitations"
+    )
+    operator = models.ForeignKey(Operator, null=True, blank=True, on_delete=models.PROTECT, related_name="invitations")
+    role = models.CharField(max_length=10, help_text="A Membership.Role, or an OperatorRole.Role.")
+    email = models.EmailField()
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the link's token, which is not kept.")
+    invited_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(organization__isnull=False, operator__isnull=True)
+                | models.Q(organization__isnull=True, operator__isnull=False),
+                name="invitation_to_one_place",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(accepted_at__isnull=True, accepted_by__isnull=True)
+                | models.Q(accepted_at__isnull=False, accepted_by__isnull=False, revoked_at__isnull=True),
+                name="invitation_accepted_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(organization__isnull=False, role__in=["reader", "requester", "manager"])
+                | models.Q(operator__isnull=False, role__in=["reader", "instructor", "lead"]),
+                name="invitation_role_of_its_place",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "created_at"], name="invitation_organization"),
+            models.Index(fields=["operator", "created_at"], name="invitation_operator"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.created_at:%Y-%m-%d}"
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it may still be accepted."""
+        return self.accepted_at is None and self.revoked_at is None and self.expires_at > timezone.now()
+
+    @property
+    def role_label(self) -> str:
+        """The role in French."""
+        choices = Membership.Role.choices if self.organization_id else OperatorRole.Role.choices
+        return str(dict(choices)[self.role])
+
+    @property
+    def place(self) -> Organization | Operator:
+        """Where it leads."""
+        place = self.organization or self.operator
+        assert place is not None  # noqa: S101 - the database's own law
+        return place
+
+
+class AccessRequest(models.Model):
+    """Somebody without a right in a commune asks to join it; a person answers."""
+
+    class State(models.TextChoices):
+        """What became of it."""
+
+        WAITING = "waiting", "En attente"
+        ACCEPTED = "accepted", "Acceptée"
+        REFUSED = "refused", "Refusée"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="access_requests")
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="access_requests")
+    message = models.CharField(max_length=500)
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    created_at = models.DateTimeField(default=timezone.now)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answered_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "organization"],
+                condition=models.Q(state="waiting"),
+                name="access_request_one_waiting",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="waiting", answered_at__isnull=True, answered_by__isnull=True)
+                | (~models.Q(state="waiting") & models.Q(answered_at__isnull=False, answered_by__isnull=False)),
+                name="access_request_answer_is_signed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.created_at:%Y-%m-%d}"
+
+
+class RelinkRequest(models.Model):
+    """A refused sign-in: an unknown identity came with the address of an account. Only people bring them together."""
+
+    class State(models.TextChoices):
+        """What became of it."""
+
+        WAITING = "waiting", "En attente"
+        SECONDED = "seconded", "En attente d’un second opérateur"
+        APPROVED = "approved", "Approuvée"
+        REFUSED = "refused", "Refusée"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="relink_requests", help_text="The account.")
+    # What the provider said of whoever came: nothing here opens anything.
+    issuer = models.URLField(max_length=200)
+    sub = models.CharField(max_length=255)
+    email = models.EmailField()
+    given_name = models.CharField(max_length=100, blank=True)
+    usual_name = models.CharField(max_length=100, blank=True)
+    siret = models.CharField(max_length=14)
+    idp_id = models.CharField(max_length=100, blank=True)
+    uid = models.CharField(max_length=255, blank=True)
+    organization_label = models.CharField(max_length=200, blank=True)
+    roles = ArrayField(models.CharField(max_length=60), default=list)
+    reference = models.CharField(max_length=40, blank=True, help_text="The one shown on the page of the refusal.")
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    seconded_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["issuer", "sub"],
+                condition=models.Q(state__in=["waiting", "seconded"]),
+                name="relink_request_one_open",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["waiting", "seconded"], decided_by__isnull=True)
+                | models.Q(state__in=["approved", "refused"], decided_by__isnull=False, decided_at__isnull=False),
+                name="relink_request_decision_is_signed",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(seconded_by__isnull=True)
+                | models.Q(decided_by__isnull=True)
+                | ~models.Q(state="approved")
+                | ~models.Q(seconded_by=models.F("decided_by")),
+                name="relink_request_four_eyes_are_two_people",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.created_at:%Y-%m-%d}"
+
+
+class UserSession(models.Model):
+    """A session as its owner sees it: which device, since when. Closed here, it is over at its next request."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="opened_sessions")
+    device = models.CharField(max_length=60)
+    started_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "ended_at"], name="user_session_of_user")]
+
+    def __str__(self) -> str:
+        return self.device
 
 
 class Tally(models.Model):

@@ -35,6 +35,14 @@ class SignInRefused(Exception):
         return REFUSALS[self.code]
 
 
+class RightRefused(Exception):
+    """An act on a right stops here: `str()` is the French sentence to show, `http` the status it deserves."""
+
+    def __init__(self, sentence: str, http: int = 409) -> None:
+        super().__init__(sentence)
+        self.http = http
+
+
 REFUSALS = {
     "unknown_state": Refusal(
         400,
@@ -132,6 +140,16 @@ REFUSALS = {
         "une adresse change de titulaire.",
         "Nous ne rapprochons jamais deux comptes sans vérification. Notre équipe est prévenue : écrivez-nous en "
         "donnant la référence ci-dessous.",
+        again=False,
+        other_account=True,
+    ),
+    "identity_revoked": Refusal(
+        403,
+        "Cette identité a été remplacée",
+        "Une personne de notre équipe a rattaché votre compte à une autre identité ProConnect, à votre demande. Celle "
+        "que vous venez d’utiliser n’ouvre plus rien.",
+        "Connectez-vous avec votre nouvelle identité. Si vous n’avez rien demandé, écrivez-nous aussitôt en donnant la "
+        "référence ci-dessous.",
         again=False,
         other_account=True,
     ),

@@ -1,7 +1,8 @@
 """The second factor asked again before a sensitive act, for ten minutes, or for one act that nothing undoes.
 
-`missing(request)` goes after a view's scope; `required` wraps a whole view, and alone knows how to spend a factor that
-serves once. What was typed before the factor was asked waits in the session for an hour, and is handed back.
+`missing(request)` goes after a view's scope, `before_sending` where one may look without it; `required` wraps a whole
+view, and alone knows how to spend a factor that serves once. What was typed before the factor was asked waits in the
+session for an hour, and is handed back.
 """
 
 import secrets
@@ -86,6 +87,13 @@ def missing(request: HttpRequest, *, single_use: bool = False, mailbox: bool = F
     return None
 
 
+def before_sending(request: HttpRequest, *, mailbox: bool = False) -> HttpResponse | None:
+    """Ask as `missing` does, but only once the form is sent: its page may be looked at."""
+    if request.method in SAFE and RESUME not in request.GET:
+        return None
+    return missing(request, mailbox=mailbox)
+
+
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
@@ -125,7 +133,8 @@ def required(*, single_use: bool = False, mailbox: bool = False) -> Callable[[Vi
 
 def verify(authentication: Authentication, *, user: str, sub: str) -> None:
     """Check that whoever came back is whoever left, by a second factor. Raises SignInRefused."""
-    same = Identity.objects.filter(user_id=user, issuer=settings.OIDC_OP_ISSUER, sub=authentication.sub)
+    live = Identity.objects.filter(revoked_at__isnull=True)
+    same = live.filter(user_id=user, issuer=settings.OIDC_OP_ISSUER, sub=authentication.sub)
     if (sub and authentication.sub != sub) or not same.exists():
         raise SignInRefused("step_up_other", "step_up.other_sub", sub=authentication.sub)
     if authentication.acr not in settings.PROCONNECT_ACR_STEP_UP:

@@ -4,7 +4,7 @@ from allauth.account import views as break_glass
 from allauth.mfa.base import views as factors
 from django.urls import include, path
 
-from suite.accounts import views
+from suite.accounts import session_views, staff_views, team_views, views
 from suite.accounts.entrance import answered
 
 accounts = (
@@ -15,6 +15,28 @@ accounts = (
         path("admin/logout/", views.logout, name="admin_logout"),
         # Nobody has a password to change.
         path("admin/password_change/", views.admin_login, name="admin_password"),
+        path("mes-sessions/", session_views.sessions, name="sessions"),
+        path("mes-sessions/fermer-les-autres/", session_views.close_others, name="close_others"),
+        path("mes-sessions/<uuid:pk>/fermer/", session_views.close_session, name="close_session"),
+        path("mon-equipe/", team_views.teams_, name="teams"),
+        path("mon-equipe/<uuid:pk>/", team_views.team, name="team"),
+        path("mon-equipe/<uuid:pk>/inviter/", team_views.invite, name="invite"),
+        path("mon-equipe/<uuid:pk>/rejoindre/", team_views.join, name="join"),
+        path("mon-equipe/membres/<uuid:pk>/", team_views.member, name="member"),
+        path("mon-equipe/demandes/<uuid:pk>/", team_views.answer, name="answer"),
+        path("mon-equipe/invitations/<uuid:pk>/annuler/", team_views.revoke_invitation, name="revoke_invitation"),
+        # The token is in the query, which no log of ours keeps.
+        path("invitation/", team_views.invitation, name="invitation"),
+        path("instruction/equipe/", staff_views.staff, name="staff"),
+        path("instruction/equipe/<uuid:pk>/inviter/", staff_views.invite_staff, name="invite_staff"),
+        path("instruction/equipe/membres/<uuid:pk>/", staff_views.colleague, name="colleague"),
+        path(
+            "instruction/equipe/invitations/<uuid:pk>/annuler/",
+            staff_views.revoke_staff_invitation,
+            name="revoke_staff_invitation",
+        ),
+        path("instruction/rapprochements/", staff_views.relinks_, name="relinks"),
+        path("instruction/rapprochements/<uuid:pk>/", staff_views.relink, name="relink"),
     ],
     "accounts",
 )

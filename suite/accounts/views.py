@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -22,15 +21,15 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
 
-from suite.accounts import breakglass, entrance, states, stepup
+from suite.accounts import breakglass, entrance, sessions, states, stepup
 from suite.accounts.models import User
 from suite.accounts.oidc import Flow, pinned
+from suite.accounts.permissions import LOOK_BEHIND
 from suite.accounts.refusals import CALLBACK_ERRORS, DENIALS, SignInRefused
 from suite.accounts.rights import operator_scope
 
 logger = logging.getLogger(__name__)
 
-SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; the middleware ends the session twelve hours later
 SUB = "oidc_sub"  # whom a step-up must bring back
 LOGOUT_COOKIE = "suite_logout"
 
@@ -105,6 +104,7 @@ class Callback(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # the lib
             return refuse(request, refused)
         stepup.record_refusal(entry.user, refused.reason)
         if refused.code == "step_up_other":
+            sessions.finish(request.session)
             auth.logout(request)
         elif refused.code == "cancelled":
             refused = SignInRefused("step_up_weak", refused.reason)
@@ -151,7 +151,7 @@ class Callback(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # the lib
         landings = states.landings(request.session)
         request.session.flush()
         auth.login(request, user)
-        request.session[SIGNED_IN_AT] = time.time()
+        sessions.start(request, user)
         request.session["oidc_id_token"] = flow.id_token
         request.session[SUB] = flow.sub
         if flow.proved:
@@ -179,12 +179,14 @@ def logout(request: HttpRequest) -> HttpResponse:
     """End the session here first, then leave for ProConnect to end its own (O11)."""
     if breakglass.opened(request):
         # ProConnect knows nothing of this session, and is perhaps what does not answer.
+        sessions.finish(request.session)
         auth.logout(request)
         messages.success(request, "Vous êtes déconnecté.")
         return redirect(settings.LOGOUT_REDIRECT_URL)
     id_token = request.session.get("oidc_id_token")
     # Somebody refused has no session here, but may have one there that would silently bring the same account back.
     hint = {"id_token_hint": id_token} if id_token else {"client_id": settings.OIDC_RP_CLIENT_ID}
+    sessions.finish(request.session)
     auth.logout(request)
     state = get_random_string(64)
     query = urlencode({**hint, "post_logout_redirect_uri": pinned("accounts:logged_out"), "state": state})
@@ -225,7 +227,7 @@ def admin_login(request: HttpRequest) -> HttpResponse:
     if isinstance(request.user, User):
         if request.user.is_staff:
             return redirect("admin:index")
-        raise PermissionDenied("L’administration technique est réservée à l’équipe du site.")
+        raise PermissionDenied(LOOK_BEHIND.refusal)
     return redirect(f"{reverse('accounts:login')}?{urlencode({'next': reverse('admin:index')})}")
 
 
@@ -234,6 +236,13 @@ def refuse(request: HttpRequest, refused: SignInRefused) -> HttpResponse:
     logger.warning("sign-in refused: %s", refused.reason)
     context: dict[str, Any] = {"refusal": refused.refusal, "code": refused.code}
     return render(request, "accounts/refuse.html", context, status=refused.refusal.status)
+
+
+def person(request: HttpRequest) -> User:
+    """Return who is signed in: the middleware lets nobody else reach a closed page."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied("Connectez-vous pour continuer.")
+    return request.user
 
 
 def local_path(url: str) -> str:

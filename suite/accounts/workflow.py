@@ -4,11 +4,13 @@ import uuid
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 
-from suite.accounts import rules
+from suite.accounts import relinks, staff, teams
 from suite.accounts.models import Identity, Membership, User
 from suite.accounts.refusals import SignInRefused
+from suite.accounts.rights import is_privileged
 from suite.accounts.tokens import Authentication, Person
 from suite.directory.models import Organization
 from suite.journal.workflow import record
@@ -72,25 +74,35 @@ def _admit(person: Person, authentication: Authentication) -> User:
         if others.exists():
             raise SignInRefused("email_clash")
         return _welcome(person, authentication)
+    if identity.revoked_at is not None:
+        raise SignInRefused("identity_revoked")
+    if identity.first_use_before is not None and identity.first_use_before <= timezone.now():
+        # An operator tied it to an account, and nobody came within the week: it takes a new decision.
+        raise SignInRefused("email_clash")
     user = User.objects.select_for_update().get(pk=identity.user_id)
     if not user.is_active:
         raise SignInRefused("inactive")
-    if user.operator_roles.filter(active=True).exists() and not _is_strong(authentication):
+    if is_privileged(user) and not _is_strong(authentication):
         raise SignInRefused("second_factor")
     if user.email.lower() != person.email.lower() and others.exclude(pk=user.pk).exists():
         record("account", user.pk, "account.email_clash", by=None)
     _refresh(identity, user, person)
-    _apply_rules(user, person)
+    teams.reevaluate(user, person.siret, by=user)
     _record_sign_in(identity, user, authentication)
     return user
 
 
 def _report_clash(person: Person) -> None:
     """Tell the team that two identities claim one address: only a person may bring them together."""
+    relinks.file(person)
     queue(
         "email_clash",
         to=settings.CONTACT_EMAIL,
-        context={"person": person, "reference": current_request_id(), "site_name": settings.SITE_NAME},
+        context={
+            "person": person,
+            "reference": current_request_id(),
+            "url": f"{settings.PUBLIC_BASE_URL}{reverse('accounts:relinks')}",
+        },
         key=f"clash:{uuid.uuid5(uuid.NAMESPACE_URL, f'{person.issuer}#{person.sub}')}",
     )
 
@@ -108,7 +120,7 @@ def _welcome(person: Person, authentication: Authentication) -> User:
         roles=list(person.roles),
     )
     record("account", user.pk, "account.created", by=user)
-    _apply_rules(user, person)
+    teams.reevaluate(user, person.siret, by=user)
     _record_sign_in(identity, user, authentication)
     return user
 
@@ -123,7 +135,7 @@ def _refresh(identity: Identity, user: User, person: Person) -> None:
     if moved:
         # ProConnect gives the account of an e-mail to whichever provider presents it: an operator's place waits for
         # a person to confirm it.
-        suspended = user.operator_roles.filter(active=True).update(active=False)
+        suspended = staff.suspend_for_provider(user)
         payload = {"changed": moved, "operator_roles_suspended": suspended}
         record("account", user.pk, "account.provider_changed", by=None, payload=payload)
     if identity.siret != person.siret:
@@ -133,43 +145,10 @@ def _refresh(identity: Identity, user: User, person: Person) -> None:
         setattr(identity, name, getattr(person, name))
     identity.roles = list(person.roles)
     identity.seen_at = timezone.now()
+    identity.first_use_before = None
     identity.save()
     user.email, user.given_name, user.usual_name = person.email, person.given_name, person.usual_name
     user.save(update_fields=["email", "given_name", "usual_name"])
-
-
-def _apply_rules(user: User, person: Person) -> None:
-    """Decide what this SIRET gives and takes back, do it, and write it down."""
-    memberships = {membership.organization_id: membership for membership in user.memberships.order_by("created_at")}
-    held = [
-        rules.Held(right.organization_id, right.source, right.state, right.siret, right.resumes_to)
-        for right in memberships.values()
-    ]
-    match = Organization.objects.current().filter(siren=person.siren, nature__in=["COM", "CC"]).first()
-    for decision in rules.evaluate(person.siret, match.pk if match else None, held):
-        if decision.effect is rules.Effect.GIVE:
-            membership = Membership.objects.create(
-                user=user,
-                organization_id=decision.organization,
-                source=Membership.Source.RULE,
-                siret=person.siret,
-            )
-        else:
-            membership = memberships[decision.organization]
-            if not _move(membership, decision.effect):
-                continue
-        payload = {**_facts(membership), "reason": decision.reason}
-        record("membership", membership.pk, f"membership.{decision.effect.value}", by=user, payload=payload)
-
-
-def _move(membership: Membership, effect: rules.Effect) -> bool:
-    """Suspend or resume in one statement; False when somebody changed the right meanwhile."""
-    if effect is rules.Effect.SUSPEND:
-        target, remembered = State.SUSPENDED.value, membership.state
-    else:
-        target, remembered = membership.resumes_to, ""
-    same = Membership.objects.filter(pk=membership.pk, state=membership.state, resumes_to=membership.resumes_to)
-    return bool(same.update(state=target, resumes_to=remembered, changed_at=timezone.now()))
 
 
 def _record_sign_in(identity: Identity, user: User, authentication: Authentication) -> None:

@@ -33,7 +33,7 @@ def envelope() -> breakglass.Envelope:
 
 def code(envelope: breakglass.Envelope, shift: int = 0) -> str:
     """Return what the authenticator application shows."""
-    return format_hotp_value(hotp_value(envelope.totp_secret, int(time.time()) // 30 + shift))
+    return str(format_hotp_value(hotp_value(envelope.totp_secret, int(time.time()) // 30 + shift)))
 
 
 def present(client: Client, envelope: breakglass.Envelope, address: str = HOLDER, **changes: str) -> Any:
@@ -79,6 +79,19 @@ class TestComingIn:
             present(second, envelope)
             assert second.post(FACTOR, {"code": shown}).status_code == 422
             assert not is_in(second)
+
+    def test_the_pages_say_what_is_asked_and_tie_each_word_to_its_field(
+        self, client: Client, envelope: breakglass.Envelope
+    ) -> None:
+        door = client.get(DOOR).text
+        for words in ("Nom du compte de secours", "Quatre groupes de huit caractères"):
+            assert words in door
+        present(client, envelope)
+        assert "Code à usage unique" in client.get(FACTOR).text
+        page = client.post(FACTOR, {"code": "000"}).text
+        assert "Erreur :" in page.replace("\u00a0", " ")
+        assert 'href="#id_code"' in page
+        assert 'id="id_code"' in page
 
     def test_a_wrong_password_is_refused_in_french(self, client: Client, envelope: breakglass.Envelope) -> None:
         response = present(client, envelope, password="non")
@@ -204,7 +217,7 @@ class TestWhoIsNot:
     def test_it_never_acts_for_a_commune(self, client: Client, envelope: breakglass.Envelope) -> None:
         come_in(client, envelope)
         assert not Membership.objects.exists()
-        assert client.get("/instruction/").status_code == 403
+        assert client.post("/demandes/nouvelle/", {}).status_code in {403, 404, 422}
 
 
 class TestTries:

@@ -181,11 +181,11 @@ class TestSite:
 
     def test_a_broker_that_is_away_is_said_without_its_password(self, settings: Any) -> None:
         kept = app.conf.broker_url
-        app.conf.broker_url = "redis://:hidden@127.0.0.1:1/0"
+        app.conf.update(broker_url="redis://:hidden@127.0.0.1:1/0")
         try:
             (line,) = self.lines("broker")
         finally:
-            app.conf.broker_url = kept
+            app.conf.update(broker_url=kept)
         assert line.level == "error"
         assert "hidden" not in line.text
 

@@ -16,6 +16,7 @@ from suite.accounts import states
 from suite.accounts.oidc import ProConnectBackend
 from suite.accounts.refusals import REFUSALS, SignInRefused
 from suite.accounts.views import local_path, refuse
+from tests.accounts.elevation import elevate
 from tests.accounts.threads import together
 from tests.factories.accounts import OperatorRoleFactory, UserFactory
 
@@ -291,6 +292,7 @@ class TestAdminLogin:
 
     def test_the_team_looks_and_changes_nothing(self, client: Client) -> None:
         client.force_login(UserFactory.create(staff=True))
+        elevate(client)
         role = OperatorRoleFactory.create()
         for model in ("user", "identity", "membership", "operatorrole"):
             assert client.get(f"/admin/accounts/{model}/").status_code == 200

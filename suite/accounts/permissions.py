@@ -1,0 +1,319 @@
+"""The one table of rights: who may do what, read by the views, the verbs, the documentation and the tests.
+
+A person faces a thing in some roles (`site_roles`, `organization_roles`, or a trade's own reading of them). Out of
+sight is 404, in sight without the right is 403, and a visitor is sent to sign in.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+
+from suite.accounts.models import Membership, OperatorRole, User
+from suite.accounts.rights import live_membership, operator_scope
+from suite.directory.models import Operator, Organization
+
+
+class Role(StrEnum):
+    """In which quality a person faces a thing; the value is the heading of its column."""
+
+    VISITOR = "Visiteur"
+    STRANGER = "Agent sans lien"
+    READER = "Lecteur"
+    REQUESTER = "Demandeur"
+    MANAGER = "Gestionnaire"
+    STAFF_READER = "Opérateur, lecteur"
+    INSTRUCTOR = "Opérateur, instructeur"
+    LEAD = "Opérateur, responsable"
+    AWAY_READER = "Lecteur, hors périmètre"
+    AWAY_INSTRUCTOR = "Instructeur, hors périmètre"
+    AWAY_LEAD = "Responsable, hors périmètre"
+    SUPERADMIN = "Superadministrateur"
+
+
+class Answer(StrEnum):
+    """What the table says; the value is what the documentation shows."""
+
+    YES = "●"
+    SIGN_IN = "connexion"
+    FORBIDDEN = "403"
+    HIDDEN = "404"
+
+
+EVERYBODY = frozenset(Role)
+SIGNED_IN = EVERYBODY - {Role.VISITOR}
+COMMUNE = frozenset({Role.READER, Role.REQUESTER, Role.MANAGER})
+SPEAKING = COMMUNE - {Role.READER}
+HOME = frozenset({Role.STAFF_READER, Role.INSTRUCTOR, Role.LEAD})
+AWAY = frozenset({Role.AWAY_READER, Role.AWAY_INSTRUCTOR, Role.AWAY_LEAD})
+INSTRUCTING = HOME - {Role.STAFF_READER}
+ADMIN = frozenset({Role.SUPERADMIN})
+STAFF = HOME | AWAY | ADMIN
+AT_HOME = COMMUNE | HOME | ADMIN
+
+
+@dataclass(frozen=True)
+class Act:
+    """One line of the table: who may, and who is told 403 because the thing is in its sight."""
+
+    label: str
+    may: frozenset[Role]
+    sees: frozenset[Role] = frozenset()
+    refusal: str = "Votre rôle ne donne pas ce droit."
+
+
+_OPERATORS_ONLY = "Cette page est réservée aux équipes des opérateurs et de l’ANCT."
+_READS_ONLY = "Votre rôle permet de lire les demandes, pas de les décider."
+
+READ_PUBLIC = Act("Lire les pages publiques, se connecter, se déconnecter", EVERYBODY)
+LOOK_BEHIND = Act(
+    "Regarder par les fenêtres de l’administration technique",
+    ADMIN,
+    SIGNED_IN,
+    "L’administration technique est réservée à l’équipe du site.",
+)
+MANAGE_OWN = Act("Voir ses demandes, ses équipes et ses sessions ; fermer ses sessions", SIGNED_IN)
+ACCEPT_INVITATION = Act("Accepter l’invitation dont on tient le lien, envoyée à son adresse", SIGNED_IN)
+
+DRAFT = Act(
+    "Préparer une demande pour une collectivité",
+    SIGNED_IN - {Role.READER, Role.SUPERADMIN},
+    SIGNED_IN,
+    "Votre rôle permet de lire les demandes de cette collectivité, pas d’en préparer.",
+)
+SEE_DOSSIER = Act("Suivre une demande de la collectivité", AT_HOME)
+EDIT_DOSSIER = Act(
+    "Remplir, transmettre, compléter, retirer une demande",
+    SPEAKING,
+    AT_HOME,
+    "Seules les personnes de la collectivité qui la représentent remplissent et retirent sa demande.",
+)
+SEE_DESK = Act("Voir les listes des opérateurs : demandes, blocages, groupe pilote", STAFF, SIGNED_IN, _OPERATORS_ONLY)
+# Without an operator's role, the desk is a page of somebody else's trade: 403, whatever the dossier.
+SEE_EVIDENCE = Act(
+    "Lire une demande côté opérateur, avec ses vérifications",
+    HOME | ADMIN,
+    COMMUNE | {Role.STRANGER},
+    _OPERATORS_ONLY,
+)
+INSTRUCT = Act(
+    "Prendre, rendre, confier une demande ; demander des corrections",
+    INSTRUCTING,
+    COMMUNE | HOME | ADMIN | {Role.STRANGER},
+    _READS_ONLY,
+)
+DECIDE = Act(
+    "Accepter ou refuser une demande (celle qu’on instruit ; en second regard, responsable)",
+    INSTRUCTING,
+    COMMUNE | HOME | ADMIN | {Role.STRANGER},
+    _READS_ONLY,
+)
+SEE_DEPLOYMENT = Act("Suivre une mise en service", AT_HOME)
+OPERATE = Act(
+    "Reprendre ou passer une étape bloquée",
+    INSTRUCTING,
+    AT_HOME,
+    "Seul un instructeur de l’opérateur peut reprendre ou passer une étape.",
+)
+
+SEE_TEAM = Act("Voir l’équipe d’une collectivité", AT_HOME)
+MANAGE_TEAM = Act(
+    "Inviter, changer un rôle, suspendre, mettre fin à un droit (au plus son propre rôle)",
+    frozenset({Role.MANAGER, Role.LEAD}),
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité, ou une personne responsable chez son opérateur, gèrent son équipe.",
+)
+ASK_ACCESS = Act("Demander à rejoindre l’équipe d’une collectivité", SIGNED_IN)
+ANSWER_ACCESS = Act(
+    "Répondre à qui demande à rejoindre l’équipe (au plus son propre rôle)",
+    SPEAKING | INSTRUCTING,
+    AT_HOME,
+    "Votre rôle permet de voir cette équipe, pas d’y admettre quelqu’un.",
+)
+
+_LEADS_ONLY = "Cette page est réservée aux responsables des opérateurs."
+MANAGE_STAFF = Act(
+    "Gérer l’équipe d’un opérateur : inviter, changer un rôle, suspendre, rétablir",
+    frozenset({Role.LEAD, Role.SUPERADMIN}),
+    COMMUNE | HOME | ADMIN | {Role.STRANGER, Role.AWAY_READER, Role.AWAY_INSTRUCTOR},
+    _LEADS_ONLY,
+)
+# The list shows each lead the operators it leads: nobody who leads is away from it.
+LIST_STAFF = Act(
+    "Voir l’équipe des opérateurs dont on est responsable",
+    frozenset({Role.LEAD, Role.AWAY_LEAD, Role.SUPERADMIN}),
+    SIGNED_IN,
+    _LEADS_ONLY,
+)
+LIST_RELINKS = Act(
+    "Voir les rapprochements d’identité demandés dans son périmètre",
+    STAFF - {Role.STAFF_READER, Role.AWAY_READER},
+    SIGNED_IN,
+    "Les rapprochements d’identité sont réservés aux instructeurs et aux responsables des opérateurs.",
+)
+SEE_RELINK = Act(
+    "Lire une demande de rapprochement",
+    INSTRUCTING | ADMIN,
+    COMMUNE | HOME | {Role.STRANGER, Role.AWAY_READER},
+    LIST_RELINKS.refusal,
+)
+DECIDE_RELINK = Act(
+    "Approuver ou refuser un rapprochement (à deux pour un compte d’opérateur)",
+    INSTRUCTING,
+    COMMUNE | HOME | ADMIN | {Role.STRANGER, Role.AWAY_READER},
+    "Votre rôle ne permet pas de décider d’un rapprochement d’identité.",
+)
+
+ACTS = {name: act for name, act in vars().copy().items() if isinstance(act, Act)}
+
+
+class Address(NamedTuple):
+    """What reading and writing an address of the site are, as acts; None where the method does not exist (405)."""
+
+    get: Act | None
+    post: Act | None = None
+
+
+ADDRESSES = {
+    "legal": Address(READ_PUBLIC),
+    "accessibility": Address(READ_PUBLIC),
+    "privacy": Address(READ_PUBLIC),
+    "healthz": Address(READ_PUBLIC),
+    "eligibility:home": Address(READ_PUBLIC),
+    "eligibility:organization": Address(READ_PUBLIC),
+    "accounts:login": Address(READ_PUBLIC),
+    "accounts:logged_out": Address(READ_PUBLIC),
+    "oidc_authentication_init": Address(READ_PUBLIC),
+    "oidc_authentication_callback": Address(READ_PUBLIC),
+    "oidc_logout": Address(None, READ_PUBLIC),
+    "accounts:admin_logout": Address(None, READ_PUBLIC),
+    "accounts:admin_login": Address(LOOK_BEHIND),
+    "accounts:admin_password": Address(LOOK_BEHIND),
+    "admin:*": Address(LOOK_BEHIND),
+    "accounts:sessions": Address(MANAGE_OWN),
+    "accounts:close_session": Address(None, MANAGE_OWN),
+    "accounts:close_others": Address(None, MANAGE_OWN),
+    "accounts:teams": Address(MANAGE_OWN),
+    "accounts:team": Address(SEE_TEAM),
+    "accounts:invite": Address(MANAGE_TEAM, MANAGE_TEAM),
+    "accounts:member": Address(MANAGE_TEAM, MANAGE_TEAM),
+    "accounts:revoke_invitation": Address(None, MANAGE_TEAM),
+    "accounts:join": Address(ASK_ACCESS, ASK_ACCESS),
+    "accounts:answer": Address(ANSWER_ACCESS, ANSWER_ACCESS),
+    "accounts:invitation": Address(ACCEPT_INVITATION, ACCEPT_INVITATION),
+    "accounts:staff": Address(LIST_STAFF),
+    "accounts:invite_staff": Address(MANAGE_STAFF, MANAGE_STAFF),
+    "accounts:colleague": Address(MANAGE_STAFF, MANAGE_STAFF),
+    "accounts:revoke_staff_invitation": Address(None, MANAGE_STAFF),
+    "accounts:relinks": Address(LIST_RELINKS),
+    "accounts:relink": Address(SEE_RELINK, DECIDE_RELINK),
+    "intake:list": Address(MANAGE_OWN),
+    "intake:new": Address(MANAGE_OWN, DRAFT),
+    "intake:detail": Address(SEE_DOSSIER),
+    "intake:step": Address(EDIT_DOSSIER, EDIT_DOSSIER),
+    "intake:withdraw": Address(EDIT_DOSSIER, EDIT_DOSSIER),
+    "desk:queue": Address(SEE_DESK),
+    "desk:detail": Address(SEE_EVIDENCE),
+    "desk:take": Address(None, INSTRUCT),
+    "desk:release": Address(None, INSTRUCT),
+    "desk:assign": Address(INSTRUCT, INSTRUCT),
+    "desk:request_changes": Address(INSTRUCT, INSTRUCT),
+    "desk:approve": Address(DECIDE, DECIDE),
+    "desk:reject": Address(DECIDE, DECIDE),
+    "provisioning:blocked": Address(SEE_DESK),
+    "provisioning:detail": Address(SEE_DEPLOYMENT),
+    "provisioning:progress": Address(SEE_DEPLOYMENT),
+    "provisioning:retry": Address(None, OPERATE),
+    "provisioning:skip": Address(OPERATE, OPERATE),
+    "analytics:pilot": Address(SEE_DESK),
+    "analytics:pilot_csv": Address(SEE_DESK),
+}
+
+
+def answer(act: Act, held: Collection[Role]) -> Answer:
+    """Return what the table says to somebody who holds these roles."""
+    if act.may.intersection(held):
+        return Answer.YES
+    if Role.VISITOR in held:
+        return Answer.SIGN_IN
+    return Answer.FORBIDDEN if act.sees.intersection(held) else Answer.HIDDEN
+
+
+def allows(act: Act, held: Collection[Role]) -> bool:
+    """Whether somebody who holds these roles may."""
+    return answer(act, held) is Answer.YES
+
+
+def check(act: Act, held: Collection[Role]) -> None:
+    """Let pass who may; raise Http404 for what is out of sight, PermissionDenied with a sentence otherwise."""
+    said = answer(act, held)
+    if said is Answer.HIDDEN:
+        raise Http404
+    if said is not Answer.YES:
+        raise PermissionDenied(act.refusal)
+
+
+# --- The roles of a person --------------------------------------------------------------------------------------------
+
+_OF_MEMBERSHIP = {
+    Membership.Role.READER: Role.READER,
+    Membership.Role.REQUESTER: Role.REQUESTER,
+    Membership.Role.MANAGER: Role.MANAGER,
+}
+_OF_STAFF = {
+    OperatorRole.Role.READER: (Role.STAFF_READER, Role.AWAY_READER),
+    OperatorRole.Role.INSTRUCTOR: (Role.INSTRUCTOR, Role.AWAY_INSTRUCTOR),
+    OperatorRole.Role.LEAD: (Role.LEAD, Role.AWAY_LEAD),
+}
+
+
+def commune_role(role: str) -> Role:
+    """Return the column of a Membership.Role."""
+    return _OF_MEMBERSHIP[Membership.Role(role)]
+
+
+def staff_roles(
+    user: User | AnonymousUser, operators: Collection[UUID | None], departments: Collection[str] = ()
+) -> frozenset[Role]:
+    """Return the roles at operators: at home where one of `operators` or of `departments` is theirs, away elsewhere."""
+    scope = operator_scope(user)
+    if scope is None:
+        return frozenset()
+    if scope.superadmin:
+        return ADMIN
+    here = scope.roles_over(operators, departments)
+    home = {_OF_STAFF[OperatorRole.Role(role)][0] for role in here}
+    return frozenset(home | {_OF_STAFF[OperatorRole.Role(role)][1] for role in scope.roles - here})
+
+
+def site_roles(user: User | AnonymousUser) -> frozenset[Role]:
+    """Return the roles that need no place: what one is on the pages that list."""
+    if not isinstance(user, User):
+        return frozenset({Role.VISITOR})
+    scope = operator_scope(user)
+    return staff_roles(user, scope.operators if scope else ()) or frozenset({Role.STRANGER})
+
+
+def organization_roles(user: User | AnonymousUser, organization: Organization) -> frozenset[Role]:
+    """Return the roles towards an organization: its operator's, or the territory's while no operator serves it."""
+    if not isinstance(user, User):
+        return frozenset({Role.VISITOR})
+    membership = live_membership(user, organization)
+    own = frozenset({commune_role(membership.role)}) if membership else frozenset()
+    if operator_scope(user) is None:
+        return own or frozenset({Role.STRANGER})
+    serving = set(organization.operators.values_list("pk", flat=True))
+    territory = () if serving else {organization.department_id or "", *organization.departments}
+    return own | staff_roles(user, serving, territory)
+
+
+def operator_roles(user: User | AnonymousUser, operator: Operator) -> frozenset[Role]:
+    """Return the roles towards the staff of an operator; the national one's leads lead them all."""
+    if not isinstance(user, User):
+        return frozenset({Role.VISITOR})
+    return staff_roles(user, {operator.pk}) or frozenset({Role.STRANGER})

@@ -1,0 +1,310 @@
+"""Every address of the site, as every role and as nobody, by reading and by writing: the table's word, and no other."""
+
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib import admin
+from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from onboarding.intake.models import Dossier
+from onboarding.provisioning.models import Deployment, Step
+from suite.accounts import invitations
+from suite.accounts.models import AccessRequest, Invitation, Membership, OperatorRole, RelinkRequest, User, UserSession
+from suite.accounts.permissions import ACTS, ADDRESSES, AWAY, HOME, Act, Answer, Role, answer
+from suite.directory.models import Operator, Organization
+from suite.management.commands import permissions as command
+from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
+from tests.factories.directory import CommuneFactory, OperatorFactory
+from tests.factories.intake import DossierFactory
+from tests.factories.provisioning import deployment
+from tests.house import ALL
+
+pytestmark = pytest.mark.django_db
+
+STATUSES = (
+    "draft", "sent", "in_review", "needs_changes", "second_approval", "approved", "rejected", "revoked", "withdrawn",
+    "expired",
+)  # fmt: skip
+# Out of an operator's sight: never sent, so nobody's business but the commune's.
+UNSENT = {"draft", "expired"}
+OUT_OF_SCOPE = {
+    Role.STAFF_READER: Role.AWAY_READER,
+    Role.INSTRUCTOR: Role.AWAY_INSTRUCTOR,
+    Role.LEAD: Role.AWAY_LEAD,
+}
+COMMUNE_ROLES = {Role.READER: "reader", Role.REQUESTER: "requester", Role.MANAGER: "manager"}
+STAFF_ROLES = {Role.STAFF_READER: "reader", Role.INSTRUCTOR: "instructor", Role.LEAD: "lead"}
+
+
+class World:
+    """One commune of the Ain with its people, its operator and another's, and something of everything."""
+
+    def __init__(self) -> None:
+        self.organization: Organization = CommuneFactory.create()
+        self.home: Operator = OperatorFactory.create(departments=["01"])
+        self.away: Operator = OperatorFactory.create(departments=["35"])
+        self.home.organizations.add(self.organization)
+        self.people: dict[Role, User | None] = {role: None if role is Role.VISITOR else person(role) for role in Role}
+        for role, name in COMMUNE_ROLES.items():
+            MembershipFactory.create(
+                user=self.people[role], organization=self.organization, role=name, state=Membership.State.ACTIVE
+            )
+        for role, name in STAFF_ROLES.items():
+            OperatorRoleFactory.create(user=self.people[role], operator=self.home, role=name)
+            OperatorRoleFactory.create(user=self.people[OUT_OF_SCOPE[role]], operator=self.away, role=name)
+        self.colleague = MembershipFactory.create(organization=self.organization, manager=True)
+        self.staff: OperatorRole = OperatorRoleFactory.create(operator=self.home, lead=True)
+        self.deployment: Deployment = deployment(organization=self.organization, operator=self.home)
+        step = self.deployment.steps.order_by("position").first()
+        assert step is not None
+        self.step: Step = step
+        Step.objects.filter(pk=step.pk).update(status=Step.Status.BLOCKED)
+        self.asked = AccessRequest.objects.create(
+            user=UserFactory.create(), organization=self.organization, message="Je travaille ici."
+        )
+        self.relink = RelinkRequest.objects.create(
+            user=self.colleague.user, issuer="https://auth.example", sub="new", email=self.colleague.user.email,
+            siret="13002603200016", expires_at=timezone.now() + invitations.LIFETIME,
+        )  # fmt: skip
+        self.token = "a-token"
+        self.invitation = self._invitation(
+            organization=self.organization, role="reader", digest=invitations.digest("x")
+        )
+        self.staff_invitation = self._invitation(
+            operator=self.home, role="reader", digest=invitations.digest(self.token), invited_by=self.staff.user
+        )
+
+    def _invitation(self, **facts: Any) -> Invitation:
+        return Invitation.objects.create(
+            **{"invited_by": self.colleague.user, **facts},
+            email="invited@commune.example",
+            expires_at=timezone.now() + invitations.LIFETIME,
+        )
+
+    def dossier(self, status: str) -> Dossier:
+        traits = {} if status == "draft" else {status: True}
+        known = (
+            {"assignee": self.people[Role.INSTRUCTOR]}
+            if status not in {"draft", "sent", "withdrawn", "expired"}
+            else {}
+        )
+        if status not in UNSENT:
+            known["operator"] = self.home  # type: ignore[assignment]  # a mapping of keywords
+        dossier: Dossier = DossierFactory.create(
+            organization=self.organization, author=self.people[Role.REQUESTER], **traits, **known
+        )
+        return dossier
+
+    def kwargs(self, name: str, user: User | None) -> dict[str, object]:
+        """Return the identifiers of something real at that address."""
+        pks: dict[str, Callable[[], UUID]] = {
+            "accounts:team": lambda: self.organization.pk,
+            "accounts:invite": lambda: self.organization.pk,
+            "accounts:join": lambda: self.organization.pk,
+            "accounts:member": lambda: self.colleague.pk,
+            "accounts:answer": lambda: self.asked.pk,
+            "accounts:revoke_invitation": lambda: self.invitation.pk,
+            "accounts:invite_staff": lambda: self.home.pk,
+            "accounts:colleague": lambda: self.staff.pk,
+            "accounts:revoke_staff_invitation": lambda: self.staff_invitation.pk,
+            "accounts:relink": lambda: self.relink.pk,
+            "accounts:close_session": lambda: UserSession.objects.create(user=user, device="Firefox").pk if user else uuid4(),
+            "provisioning:detail": lambda: self.deployment.pk,
+            "provisioning:progress": lambda: self.deployment.pk,
+            "provisioning:retry": lambda: self.step.pk,
+            "provisioning:skip": lambda: self.step.pk,
+        }  # fmt: skip
+        if name in pks:
+            return {"pk": pks[name]()}
+        return {"code": self.organization.code} if name == "eligibility:organization" else {}
+
+    def query(self, name: str) -> dict[str, str]:
+        if name == "intake:new":
+            return {"commune": self.organization.code}
+        return {"jeton": self.token} if name == "accounts:invitation" else {}
+
+
+def person(role: Role) -> User:
+    powers = {"is_superuser": True, "is_staff": True} if role is Role.SUPERADMIN else {}
+    user: User = UserFactory.create(**powers)
+    return user
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    return World()
+
+
+def ask(user: User | None, method: str, url: str, data: dict[str, str]) -> HttpResponse:
+    """Ask in a transaction that is undone: each question meets the same world."""
+    with transaction.atomic():
+        client = Client()
+        if user:
+            client.force_login(User.objects.get(pk=user.pk))
+        response: HttpResponse = client.get(url, data) if method == "get" else client.post(url, data)
+        if response.streaming:
+            b"".join(response)  # type: ignore[arg-type]  # a streaming response yields bytes
+        transaction.set_rollback(True)
+    return response
+
+
+def said(response: HttpResponse) -> Answer:
+    """Read an answer in the table's words."""
+    if response.status_code in {403, 404}:
+        return Answer(str(response.status_code))
+    if response.status_code == 302 and response["Location"].startswith((reverse("accounts:login"), "/admin/login/")):
+        return Answer.SIGN_IN
+    assert response.status_code < 500
+    return Answer.YES
+
+
+def differences(
+    act: Act | None, world: World, responses: dict[Role, HttpResponse], as_: Callable[[Role], Role]
+) -> Iterator[str]:
+    for role, response in responses.items():
+        if act is None:
+            if response.status_code != 405 and not (role is Role.VISITOR and said(response) is Answer.SIGN_IN):
+                yield f"{role}: {response.status_code} where the method should not exist"
+        elif said(response) is not (expected := answer(act, {as_(role)})):
+            yield f"{role}: the table says {expected.name}, the site answers {response.status_code}"
+
+
+DOSSIER = sorted(name for name in ADDRESSES if name.partition(":")[0] in {"intake", "desk"} and name not in {
+    "intake:list", "intake:new", "desk:queue"})  # fmt: skip
+OTHERS = sorted(set(ADDRESSES) - set(DOSSIER) - {"admin:*"})
+
+
+def test_the_table_knows_every_address_and_no_other() -> None:
+    here = {name for name in ALL if not name.startswith("admin:")}
+
+    assert here == set(ADDRESSES) - {"admin:*"}
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_address_answers_each_role_as_the_table_says(world: World, name: str, method: str) -> None:
+    act = getattr(ADDRESSES[name], method)
+    responses = {
+        role: ask(user, method, reverse(name, kwargs=world.kwargs(name, user)), world.query(name))
+        for role, user in world.people.items()
+    }
+
+    assert not list(differences(act, world, responses, lambda role: role))
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("name", DOSSIER)
+def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, status: str) -> None:
+    kwargs: dict[str, object] = {"pk": world.dossier(status).pk}
+    if name == "intake:step":
+        kwargs["step"] = 1
+    url = reverse(name, kwargs=kwargs)
+
+    def seen(role: Role) -> Role:
+        return OUT_OF_SCOPE.get(role, role) if status in UNSENT else role
+
+    wrong = []
+    for method in ("get", "post"):
+        responses = {role: ask(user, method, url, {}) for role, user in world.people.items()}
+        wrong += differences(getattr(ADDRESSES[name], method), world, responses, seen)
+
+    # A superadmin looks at what was sent; a draft, it does not see either.
+    if status in UNSENT:
+        wrong = [one for one in wrong if not one.startswith(Role.SUPERADMIN)]
+    assert not wrong
+
+
+@pytest.mark.parametrize("status", sorted(UNSENT))
+def test_nobody_but_the_commune_sees_what_was_never_sent(world: World, status: str) -> None:
+    url = reverse("intake:detail", args=[world.dossier(status).pk])
+    outside = [role for role in Role if role not in {*COMMUNE_ROLES, Role.VISITOR}]
+
+    assert {ask(world.people[role], "get", url, {}).status_code for role in outside} == {404}
+
+
+def admin_addresses() -> Iterator[str]:
+    """Yield the addresses of the admin, with identifiers of nothing."""
+    for pattern in admin.site.get_urls():
+        for one in getattr(pattern, "url_patterns", [pattern]):
+            if not one.name or one.name in {"login", "logout", "password_change", "password_change_done"}:
+                continue
+            for args in ([], ["0"], ["accounts"], ["0", "0"]):
+                try:
+                    yield reverse(f"admin:{one.name}", args=args)
+                except NoReverseMatch:
+                    continue
+                break
+
+
+def test_the_admin_opens_to_a_superadmin_only_and_changes_nothing(world: World) -> None:
+    addresses = list(admin_addresses())
+    outsiders = [user for role, user in world.people.items() if role is not Role.SUPERADMIN]
+
+    assert len(addresses) > 20
+    assert {
+        said(ask(user, method, url, {})) for url in addresses for user in outsiders[:3] for method in ("get", "post")
+    } <= {
+        Answer.SIGN_IN,
+        Answer.FORBIDDEN,
+        Answer.HIDDEN,
+    }
+    for user in outsiders:
+        assert said(ask(user, "get", reverse("admin:index"), {})) is Answer.SIGN_IN
+    superadmin = world.people[Role.SUPERADMIN]
+    assert ask(superadmin, "get", reverse("admin:index"), {}).status_code == 200
+    before = User.objects.count()
+    for url in addresses:
+        assert ask(superadmin, "post", url, {"post": "yes"}).status_code < 500
+    assert User.objects.count() == before
+
+
+def test_no_act_is_without_an_address() -> None:
+    used = {act for one in ADDRESSES.values() for act in one if act}
+
+    assert {name for name, act in ACTS.items() if act not in used} == set()
+
+
+def test_a_superadmin_decides_no_dossier_even_as_a_lead(world: World) -> None:
+    superadmin = world.people[Role.SUPERADMIN]
+    assert superadmin
+    OperatorRoleFactory.create(user=superadmin, operator=world.home, lead=True)
+    dossier = world.dossier("in_review")
+
+    assert ask(superadmin, "get", reverse("desk:detail", args=[dossier.pk]), {}).status_code == 200
+    for name in ("take", "release", "assign", "approve", "reject", "request_changes"):
+        assert ask(superadmin, "post", reverse(f"desk:{name}", args=[dossier.pk]), {}).status_code == 403
+
+
+def test_a_role_counts_at_its_own_operator_only(world: World) -> None:
+    """A reader here who instructs elsewhere does not instruct here."""
+    user = world.people[Role.AWAY_INSTRUCTOR]
+    OperatorRoleFactory.create(user=user, operator=world.home, reader=True)
+    dossier = world.dossier("sent")
+
+    assert ask(user, "get", reverse("desk:detail", args=[dossier.pk]), {}).status_code == 200
+    assert ask(user, "post", reverse("desk:take", args=[dossier.pk]), {"version": "1"}).status_code == 403
+
+
+def test_the_roles_of_the_table_are_twelve_and_disjoint() -> None:
+    assert len(Role) == 12
+    assert not HOME & AWAY
+
+
+class TestCommand:
+    def test_the_documentation_is_current(self) -> None:
+        call_command("permissions", check=True)
+
+    def test_it_says_when_it_is_not(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+        monkeypatch.setattr(command, "PAGE", tmp_path / "permissions.md")
+        with pytest.raises(CommandError, match="plus à jour"):
+            call_command("permissions", check=True)
+        call_command("permissions", stdout=StringIO())
+        call_command("permissions", check=True)
