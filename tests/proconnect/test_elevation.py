@@ -47,9 +47,7 @@ def test_row_71_step_up_below_the_list(case: Case) -> None:
     case.refuses_return("step_up.acr", step_up(browser, "anct-instructeur"))
 
 
-@row(
-    "71", "refuse, session kept, explained", "Step-up: the provider has no second factor for the person", library=False
-)
+@row("71", "refuse, session kept, explained", "Step-up: no second factor at the provider", library=False)
 def test_row_71_step_up_denied_by_the_provider(case: Case) -> None:
     browser = case.accepts()
     case.refuses_return("callback.access_denied", step_up(browser, "secretaire"))
