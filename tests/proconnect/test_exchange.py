@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,8 +22,13 @@ HTML = {"status": 200, "type": "text/html", "body": "<html>maintenance</html>"}
 def at_once(browsers: list[Browser]) -> list[Page]:
     """Let them all come back at the same instant, each in its thread and its connection."""
 
+    ready = Barrier(len(browsers))
+
     def come_back(browser: Browser) -> Page:
         try:
+            connection.ensure_connection()
+            browser.product.get("/healthz")  # its middleware is loaded once, at its first page
+            ready.wait(timeout=10)
             return browser.come_back().page
         finally:
             connection.close()
