@@ -232,8 +232,14 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no ty
     def reauthenticate(self, user: User, password: str) -> bool:
         return bool(user.check_password(password))
 
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, str]]:
+        methods: list[dict[str, str]] = super().get_reauthentication_methods(user)
+        if not methods:
+            raise PermissionDenied("Cette page est celle des comptes de secours.")
+        return methods
+
     def get_login_redirect_url(self, request: HttpRequest) -> str:
-        return reverse("admin:index" if opened(request) else "accounts:login")
+        return reverse("admin:index") if opened(request) else str(settings.LOGIN_REDIRECT_URL)
 
     def get_logout_redirect_url(self, request: HttpRequest) -> str:  # noqa: ARG002 - allauth's signature
         return str(settings.LOGOUT_REDIRECT_URL)

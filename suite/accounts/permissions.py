@@ -77,6 +77,12 @@ LOOK_BEHIND = Act(
     SIGNED_IN,
     "L’administration technique est réservée à l’équipe du site.",
 )
+CONFIRM_BREAK_GLASS = Act(
+    "Donner de nouveau le code d’un compte de secours (dans une session ouverte par ce compte)",
+    frozenset(),
+    SIGNED_IN,
+    "Cette page est celle des comptes de secours.",
+)
 MANAGE_OWN = Act("Voir ses demandes, ses équipes et ses sessions ; fermer ses sessions", SIGNED_IN)
 ACCEPT_INVITATION = Act("Accepter l’invitation dont on tient le lien, envoyée à son adresse", SIGNED_IN)
 
@@ -191,6 +197,11 @@ ADDRESSES = {
     "oidc_authentication_init": Address(READ_PUBLIC),
     "oidc_authentication_callback": Address(READ_PUBLIC),
     "oidc_logout": Address(None, READ_PUBLIC),
+    "account_login": Address(READ_PUBLIC, READ_PUBLIC),
+    "account_logout": Address(READ_PUBLIC, READ_PUBLIC),
+    "mfa_authenticate": Address(READ_PUBLIC, READ_PUBLIC),
+    "account_reauthenticate": Address(CONFIRM_BREAK_GLASS, CONFIRM_BREAK_GLASS),
+    "mfa_reauthenticate": Address(CONFIRM_BREAK_GLASS, CONFIRM_BREAK_GLASS),
     "accounts:admin_logout": Address(None, READ_PUBLIC),
     "accounts:admin_login": Address(LOOK_BEHIND),
     "accounts:admin_password": Address(LOOK_BEHIND),

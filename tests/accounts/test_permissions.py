@@ -21,6 +21,7 @@ from suite.accounts.models import AccessRequest, Invitation, Membership, Operato
 from suite.accounts.permissions import ACTS, ADDRESSES, AWAY, HOME, Act, Answer, Role, answer
 from suite.directory.models import Operator, Organization
 from suite.management.commands import permissions as command
+from tests.accounts.elevation import elevate
 from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
 from tests.factories.directory import CommuneFactory, OperatorFactory
 from tests.factories.intake import DossierFactory
@@ -158,6 +159,7 @@ def ask(user: User | None, method: str, url: str, data: dict[str, str]) -> HttpR
         client = CLIENT
         if user:
             client.force_login(User.objects.get(pk=user.pk))
+            elevate(client)
         response: Any = client.get(url, data) if method == "get" else client.post(url, data)
         if response.streaming:
             b"".join(response)
