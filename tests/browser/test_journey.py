@@ -131,6 +131,7 @@ def accept(screen: Screen, dossier: str, *, scripts: bool) -> None:
     look(desk, scripts=scripts)
     follow(desk.get_by_role("link", name="Accepter"))
     look(desk, scripts=scripts)
+    desk.get_by_label("Ce que vous avez vérifié").fill("Appel à la mairie.")
     follow(desk.get_by_role("button", name="Accepter la demande"))
     look(desk, scripts=scripts)
 
