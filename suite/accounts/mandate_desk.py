@@ -17,6 +17,7 @@ from suite.accounts.mandate_forms import AcceptForm, FindingForm, ReasonForm
 from suite.accounts.mandate_models import Document, MandateProof
 from suite.accounts.mandate_workflow import MandateRefused
 from suite.accounts.models import User
+from suite.accounts.permissions import DECIDE_MANDATE
 from suite.accounts.rights import OperatorScope, operator_scope
 
 PAGE = 100
@@ -26,13 +27,21 @@ def _staff(request: HttpRequest) -> tuple[User, OperatorScope]:
     user = request.user
     scope = operator_scope(user)
     if not isinstance(user, User) or scope is None:
-        raise PermissionDenied("Cette page est réservée aux opérateurs.")
+        raise PermissionDenied("Cette page est réservée aux équipes des opérateurs et de l’ANCT.")
     return user, scope
 
 
 def _proof(request: HttpRequest, pk: object) -> MandateProof:
     user, _ = _staff(request)
     return get_object_or_404(mandate_desk_workflow.proofs_followed_by(user), pk=pk)
+
+
+def _deciding(request: HttpRequest, pk: object) -> tuple[MandateProof, User]:
+    """Let in who decides; who only reads is told so before anything it sent is looked at."""
+    shown, (user, scope) = _proof(request, pk), _staff(request)
+    if not scope.instructs:
+        raise PermissionDenied(DECIDE_MANDATE.refusal)
+    return shown, user
 
 
 @require_safe
@@ -97,14 +106,14 @@ def _act(request: HttpRequest, shown: MandateProof, verb: Callable[[], None], do
 @require_POST
 def let_go(request: HttpRequest, pk: object) -> HttpResponse:
     """Send what was held back."""
-    shown, (user, _) = _proof(request, pk), _staff(request)
+    shown, user = _deciding(request, pk)
     return _act(request, shown, lambda: mandate_desk_workflow.let_go(shown, by=user), "L’envoi est débloqué.")
 
 
 @require_POST
 def accept(request: HttpRequest, pk: object) -> HttpResponse:
     """Take a document as a proof."""
-    shown, (user, _) = _proof(request, pk), _staff(request)
+    shown, user = _deciding(request, pk)
     form = AcceptForm(request.POST)
     if not form.is_valid():
         return _render_proof(request, shown, accept=form)
@@ -126,7 +135,7 @@ def accept(request: HttpRequest, pk: object) -> HttpResponse:
 @require_POST
 def refuse(request: HttpRequest, pk: object) -> HttpResponse:
     """Refuse a document, or a held request."""
-    shown, (user, _) = _proof(request, pk), _staff(request)
+    shown, user = _deciding(request, pk)
     form = ReasonForm(request.POST)
     if not form.is_valid():
         return _render_proof(request, shown, refuse=form)
@@ -142,9 +151,7 @@ def refuse(request: HttpRequest, pk: object) -> HttpResponse:
 @require_POST
 def document(request: HttpRequest, pk: object) -> HttpResponse:
     """Hand the document over as a download, never shown by the site; who takes it out is written down."""
-    shown, (user, scope) = _proof(request, pk), _staff(request)
-    if not scope.instructs:
-        raise PermissionDenied("Votre rôle permet de suivre ces demandes, pas d’en lire les documents.")
+    shown, user = _deciding(request, pk)
     kept = get_object_or_404(Document, proof=shown)
     content = documents.read(kept)
     if content is None:
@@ -204,6 +211,8 @@ def objection(request: HttpRequest, pk: object) -> HttpResponse:
     """Show one objection; a POST settles it."""
     user, scope = _staff(request)
     shown = get_object_or_404(mandate_desk_workflow.objections_followed_by(user), pk=pk)
+    if request.method == "POST" and not scope.instructs:
+        raise PermissionDenied(DECIDE_MANDATE.refusal)
     form = FindingForm(request.POST if request.method == "POST" else None)
     refused = ""
     if request.method == "POST" and form.is_valid():

@@ -226,8 +226,9 @@ def object_(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _quiet(response: HttpResponse) -> HttpResponse:
-    """Keep a page out of search engines, and its address out of other sites' logs."""
-    response["Referrer-Policy"] = "no-referrer"
+    """Keep a page out of search engines."""
+    # No Referrer-Policy of its own: the site's keeps its address out of other sites' logs, and "no-referrer" would make
+    # browsers send the page's form with a null origin, which the CSRF check refuses.
     response["X-Robots-Tag"] = "noindex"
     return response
 

@@ -175,6 +175,36 @@ DECIDE_RELINK = Act(
     "Votre rôle ne permet pas de décider d’un rapprochement d’identité.",
 )
 
+PROVE = Act(
+    "Prouver son habilitation : demander un code, le saisir, remettre un document, reprendre un dossier", SIGNED_IN
+)
+CONFIRM = Act("Confirmer ou contester, au nom de la mairie, par le code ou le lien qu’elle a reçu", EVERYBODY)
+SEE_MANDATES = Act(
+    "Voir les listes d’habilitations, de courriers et d’objections",
+    STAFF,
+    SIGNED_IN,
+    _OPERATORS_ONLY,
+)
+SEE_MANDATE = Act("Lire une habilitation ou une objection", HOME | ADMIN, COMMUNE | {Role.STRANGER}, _OPERATORS_ONLY)
+DECIDE_MANDATE = Act(
+    "Accepter ou refuser une habilitation, lire son document, débloquer un envoi, trancher une objection",
+    INSTRUCTING,
+    COMMUNE | HOME | ADMIN | {Role.STRANGER},
+    "Votre rôle permet de suivre les habilitations, pas de les décider.",
+)
+SEND_LETTERS = Act(
+    "Imprimer et poster les courriers ; préparer une demande pour une commune",
+    INSTRUCTING | {Role.AWAY_INSTRUCTOR, Role.AWAY_LEAD},
+    SIGNED_IN,
+    "Cette page est réservée aux opérateurs qui instruisent.",
+)
+STAND = Act(
+    "Faire confirmer par la mairie une demande préparée pour elle (la personne qui l’a préparée)",
+    frozenset(),
+    AT_HOME,
+    "Seule la personne qui a préparé cette demande s’occupe de sa confirmation.",
+)
+
 ACTS = {name: act for name, act in vars().copy().items() if isinstance(act, Act)}
 
 
@@ -223,7 +253,26 @@ ADDRESSES = {
     "accounts:revoke_staff_invitation": Address(None, MANAGE_STAFF),
     "accounts:relinks": Address(LIST_RELINKS),
     "accounts:relink": Address(SEE_RELINK, DECIDE_RELINK),
+    "accounts:mandate_detail": Address(PROVE),
+    "accounts:mandate_ask_email": Address(None, PROVE),
+    "accounts:mandate_ask_letter": Address(None, PROVE),
+    "accounts:mandate_hand_in": Address(None, PROVE),
+    "accounts:mandate_enter": Address(None, PROVE),
+    "accounts:mandate_confirm": Address(CONFIRM, CONFIRM),
+    "accounts:mandate_object": Address(CONFIRM, CONFIRM),
+    "accounts:mandate_queue": Address(SEE_MANDATES),
+    "accounts:mandate_mail": Address(SEE_MANDATES, SEND_LETTERS),
+    "accounts:mandate_objections": Address(SEE_MANDATES),
+    "accounts:mandate_objection": Address(SEE_MANDATE, DECIDE_MANDATE),
+    "accounts:mandate_proof": Address(SEE_MANDATE),
+    "accounts:mandate_let_go": Address(None, DECIDE_MANDATE),
+    "accounts:mandate_accept": Address(None, DECIDE_MANDATE),
+    "accounts:mandate_refuse": Address(None, DECIDE_MANDATE),
+    "accounts:mandate_document": Address(None, DECIDE_MANDATE),
     "intake:list": Address(MANAGE_OWN),
+    "intake:take_over": Address(PROVE, PROVE),
+    "intake:stand": Address(STAND, STAND),
+    "desk:prepare": Address(SEND_LETTERS, SEND_LETTERS),
     "intake:new": Address(MANAGE_OWN, DRAFT),
     "intake:detail": Address(SEE_DOSSIER),
     "intake:step": Address(EDIT_DOSSIER, EDIT_DOSSIER),

@@ -16,15 +16,18 @@ from django.utils import timezone
 
 from onboarding.intake.models import Dossier
 from onboarding.provisioning.models import Deployment, Step
-from suite.accounts import invitations
+from suite.accounts import codes, documents, invitations
+from suite.accounts.mandate_models import Document, MandateProof, Objection
 from suite.accounts.models import AccessRequest, Invitation, Membership, OperatorRole, RelinkRequest, User, UserSession
 from suite.accounts.permissions import ACTS, ADDRESSES, AWAY, HOME, Act, Answer, Role, answer
 from suite.directory.models import Operator, Organization
 from suite.management.commands import permissions as command
 from tests.accounts.elevation import elevate
+from tests.accounts.test_documents import PDF
 from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
 from tests.factories.directory import CommuneFactory, OperatorFactory
 from tests.factories.intake import DossierFactory
+from tests.factories.mandates import MandateProofFactory
 from tests.factories.provisioning import deployment
 from tests.house import ALL
 
@@ -43,6 +46,11 @@ OUT_OF_SCOPE = {
 }
 COMMUNE_ROLES = {Role.READER: "reader", Role.REQUESTER: "requester", Role.MANAGER: "manager"}
 STAFF_ROLES = {Role.STAFF_READER: "reader", Role.INSTRUCTOR: "instructor", Role.LEAD: "lead"}
+
+
+BY_CODE = {"eligibility:organization"} | {
+    f"accounts:mandate_{page}" for page in ("detail", "ask_email", "ask_letter", "hand_in")
+}
 
 
 class World:
@@ -76,6 +84,16 @@ class World:
             siret="13002603200016", expires_at=timezone.now() + invitations.LIFETIME,
         )  # fmt: skip
         self.token = "a-token"
+        self.objection_token = "A" * codes.OBJECTION_LENGTH
+        self.proof: MandateProof = MandateProofFactory.create(
+            organization=self.organization, user=self.colleague.user, document=True, pending=True,
+            objection_digest=codes.digest(self.objection_token, "objection"),
+        )  # fmt: skip
+        stored = documents.store(documents.inspect(PDF))
+        Document.objects.create(proof=self.proof, stored_name=stored, kind="pdf", size=len(PDF), sha256="0" * 64)
+        self.objection = Objection.objects.create(
+            proof=self.proof, organization=self.organization, user=self.colleague.user
+        )
         self.invitation = self._invitation(
             organization=self.organization, role="reader", digest=invitations.digest("x")
         )
@@ -118,6 +136,13 @@ class World:
             "accounts:revoke_staff_invitation": lambda: self.staff_invitation.pk,
             "accounts:relink": lambda: self.relink.pk,
             "accounts:close_session": lambda: session_of(user),
+            "accounts:mandate_enter": lambda: proof_of(user, self.organization),
+            "accounts:mandate_objection": lambda: self.objection.pk,
+            "accounts:mandate_proof": lambda: self.proof.pk,
+            "accounts:mandate_let_go": lambda: self.proof.pk,
+            "accounts:mandate_accept": lambda: self.proof.pk,
+            "accounts:mandate_refuse": lambda: self.proof.pk,
+            "accounts:mandate_document": lambda: self.proof.pk,
             "provisioning:detail": lambda: self.deployment.pk,
             "provisioning:progress": lambda: self.deployment.pk,
             "provisioning:retry": lambda: self.step.pk,
@@ -125,12 +150,22 @@ class World:
         }  # fmt: skip
         if name in pks:
             return {"pk": pks[name]()}
-        return {"code": self.organization.code} if name == "eligibility:organization" else {}
+        if name == "accounts:mandate_object":
+            return {"token": self.objection_token}
+        return {"code": self.organization.code} if name in BY_CODE else {}
 
     def query(self, name: str) -> dict[str, str]:
         if name == "intake:new":
             return {"commune": self.organization.code}
         return {"jeton": self.token} if name == "accounts:invitation" else {}
+
+
+def proof_of(user: User | None, organization: Organization) -> UUID:
+    """Return a code that this person is waiting for."""
+    if user is None:
+        return uuid4()
+    proof: MandateProof = MandateProofFactory.create(user=user, organization=organization, pending=True)
+    return proof.pk
 
 
 def session_of(user: User | None) -> UUID:
@@ -190,7 +225,7 @@ def differences(
 
 
 DOSSIER = sorted(name for name in ADDRESSES if name.partition(":")[0] in {"intake", "desk"} and name not in {
-    "intake:list", "intake:new", "desk:queue"})  # fmt: skip
+    "intake:list", "intake:new", "intake:take_over", "desk:queue", "desk:prepare"})  # fmt: skip
 OTHERS = sorted(set(ADDRESSES) - set(DOSSIER) - {"admin:*"})
 
 
