@@ -16,6 +16,7 @@ from suite.accounts.rights import organizations_of
 from suite.directory.models import Organization
 from suite.journal.models import Event
 from suite.notices.models import Notice
+from tests.accounts.elevation import elevate
 from tests.accounts.threads import together
 from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
 from tests.factories.directory import CommuneFactory, OperatorFactory
@@ -41,9 +42,22 @@ def colleague(commune: Organization, **facts: object) -> Membership:
 
 
 def signed_in(user: User) -> Client:
+    """Sign in with a second factor, which acts on others' rights ask for."""
     client = Client()
     client.force_login(user)
+    elevate(client)
     return client
+
+
+@pytest.mark.django_db
+def test_a_manager_without_a_second_factor_changes_nobodys_right(client: Client) -> None:
+    manager = MembershipFactory.create(manager=True)
+    other = MembershipFactory.create(organization=manager.organization, manager=True)
+    client.force_login(manager.user)
+    response = client.post(reverse("accounts:member", args=[other.pk]), {"action": "end"})
+    assert response.status_code == 403
+    other.refresh_from_db()
+    assert other.state == "active"
 
 
 def link() -> str:
