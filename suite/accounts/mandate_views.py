@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from suite.accounts import codes, limits, mandate_objections, mandate_workflow, mandates
+from suite.accounts.addresses import visitor
 from suite.accounts.documents import DocumentRefused
 from suite.accounts.mandate_forms import CaseCodeForm, CodeForm, DocumentForm, EmailCodeForm, LetterForm
 from suite.accounts.mandate_models import MandateProof
@@ -197,7 +198,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     status = 200
     if request.method == "POST":
         status = 422
-        if not limits.allow("mandate-confirm", _visitor(request), limit=CONFIRMS_AN_HOUR, seconds=HOUR):
+        if not limits.allow("mandate-confirm", visitor(request), limit=CONFIRMS_AN_HOUR, seconds=HOUR):
             form.is_valid()
             form.add_error(None, "Trop d’essais depuis votre réseau : recommencez dans une heure.")
             status = 429
@@ -231,7 +232,3 @@ def _quiet(response: HttpResponse) -> HttpResponse:
     # browsers send the page's form with a null origin, which the CSRF check refuses.
     response["X-Robots-Tag"] = "noindex"
     return response
-
-
-def _visitor(request: HttpRequest) -> str:
-    return str(request.META.get("REMOTE_ADDR", ""))
