@@ -364,3 +364,20 @@ def test_a_lease_outlives_the_task_that_holds_it() -> None:
     assert limit > settings.CELERY_TASK_SOFT_TIME_LIMIT
     assert limit < settings.PROVISIONING_LEASE_SECONDS
     assert limit < delivery.LEASE.total_seconds()
+
+
+def test_every_variable_of_the_settings_is_documented() -> None:
+    documented = (ROOT / "docs" / "configuration.md").read_text()
+    tree = ast.parse((ROOT / "suite" / "settings.py").read_text())
+    read = {
+        str(node.args[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "env"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert "DATABASE_URL" in read
+    nothing((name for name in read if f"`{name}`" not in documented), "Say it in docs/configuration.md.")
