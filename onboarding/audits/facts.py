@@ -34,6 +34,13 @@ class Facts:
     dmarc: Lookup
     dmarc_inherited: Lookup | None = None
     dkim: dict[str, Lookup] = field(default_factory=dict)
+    # Whatever else was asked, in the order it was: what an SPF record leads to, the addresses of the mail servers...
+    others: tuple[Lookup, ...] = ()
+
+    def known(self) -> dict[tuple[str, str], Lookup]:
+        """Return every look-up by name (lower case, no final dot) and type."""
+        named = (self.mx, self.txt, self.dmarc, self.dmarc_inherited, *self.dkim.values(), *self.others)
+        return {(each.name, each.type): each for each in named if each is not None}
 
     def as_json(self) -> dict[str, Any]:
         """Return the shape stored in `Audit.facts`."""
@@ -50,6 +57,7 @@ class Facts:
             dmarc=_lookup(stored["dmarc"]),
             dmarc_inherited=_lookup(inherited) if inherited else None,
             dkim={selector: _lookup(each) for selector, each in stored["dkim"].items()},
+            others=tuple(_lookup(each) for each in stored.get("others", ())),
         )
 
 
