@@ -38,9 +38,14 @@ class Facts:
     others: tuple[Lookup, ...] = ()
 
     def known(self) -> dict[tuple[str, str], Lookup]:
-        """Return every look-up by name (lower case, no final dot) and type."""
-        named = (self.mx, self.txt, self.dmarc, self.dmarc_inherited, *self.dkim.values(), *self.others)
-        return {(each.name, each.type): each for each in named if each is not None}
+        """Return what was looked up, by name (lower case, no final dot) and type."""
+        found = {(each.name, each.type): each for each in self.others}
+        found |= {
+            (self.domain, "MX"): self.mx,
+            (self.domain, "TXT"): self.txt,
+            (f"_dmarc.{self.domain}", "TXT"): self.dmarc,
+        }
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """Return the shape stored in `Audit.facts`."""

@@ -15,7 +15,8 @@ import dns.rdatatype
 import dns.resolver
 from django.conf import settings
 
-from onboarding.audits.facts import Facts, Lookup, organizational_domain
+from onboarding.audits.facts import Facts, Lookup
+from onboarding.audits.gathering import mail
 
 
 @runtime_checkable
@@ -101,17 +102,16 @@ class Resolver:
 
 
 def gather(domain: str, *, selectors: Iterable[str] = (), by: Lookups | None = None) -> Facts:
-    """Look up what `rules.inspect` judges. `selectors` are the DKIM selectors known: none is ever guessed."""
+    """Look up what `rules.inspect` judges, one question after the other: for one domain, now."""
     lookups = by or Resolver()
-    above = organizational_domain(domain)
-    return Facts(
-        domain=domain,
-        mx=lookups.lookup(domain, "MX"),
-        txt=lookups.lookup(domain, "TXT"),
-        dmarc=lookups.lookup(f"_dmarc.{domain}", "TXT"),
-        dmarc_inherited=lookups.lookup(f"_dmarc.{above}", "TXT") if above != domain else None,
-        dkim={selector: lookups.lookup(f"{selector}._domainkey.{domain}", "TXT") for selector in selectors},
-    )
+    gatherer = mail(domain, selectors=selectors, beyond=False)
+    questions = next(gatherer)
+    while True:
+        try:
+            questions = gatherer.send([lookups.lookup(each.name, each.kind) for each in questions])
+        except StopIteration as end:
+            facts: Facts = end.value
+            return facts
 
 
 def _has_port() -> bool:
