@@ -449,7 +449,7 @@ class Engine:
                 self._again(ask, _RCODES.get(rcode, "refused"))
             return
         try:
-            reply = wire.decode(packet)
+            reply = wire.decode(packet, ask.asked, ask.name)
             if not reply.truncated:
                 self._understand(ask, reply)
             elif ask.tcp:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from onboarding.audits.facts import Lookup
 
@@ -55,23 +56,36 @@ def _follow(domain: str, known: Mapping[tuple[str, str], Lookup], result: Walk, 
     if text is None:
         return ""
     end, redirect = "", ""
-    for word in text.split()[1:]:
-        term = _ADDRESS.fullmatch(word) or _TERM.fullmatch(word)
-        if term is None:
+    for name, value in _terms(text):
+        if name == "?":
             result.fail("syntax")
-            continue
-        parts = term.groupdict()
-        name = (parts.get("name") or parts.get("modifier") or "").lower()
-        if name == "redirect":
-            redirect = parts["value"].lower().rstrip(".")
+        elif name == "redirect":
+            redirect = value
         elif name == "all":
-            end = end or word.lower()
-        elif name in _ASKING and not end:  # what follows `all` is never read
-            _mechanism(name, (parts["domain"] or domain).lower().rstrip("."), known, result, (*path, domain))
+            end = end or value
+        elif not end:  # what follows `all` is never read
+            _mechanism(name, value or domain, known, result, (*path, domain))
     if redirect and not end:  # `all` makes it void
         result.terms += 1
         return _follow(redirect, known, result, (*path, domain))
     return end
+
+
+@lru_cache(maxsize=16_384)
+def _terms(record: str) -> tuple[tuple[str, str], ...]:
+    """Return the terms that count: (mechanism or `redirect`, name), (`all`, as written), (`?`, "") for no term."""
+    found = []
+    for word in record.split()[1:]:
+        term = _ADDRESS.fullmatch(word) or _TERM.fullmatch(word)
+        parts = term.groupdict() if term else {}
+        name = (parts.get("name") or parts.get("modifier") or "").lower()
+        if term is None:
+            found.append(("?", ""))
+        elif name == "all":
+            found.append((name, word.lower()))
+        elif name == "redirect" or name in _ASKING:
+            found.append((name, (parts["value"] or parts["domain"] or "").lower().rstrip(".")))
+    return tuple(found)
 
 
 def _record(domain: str, known: Mapping[tuple[str, str], Lookup], result: Walk, path: tuple[str, ...]) -> str | None:

@@ -5,6 +5,7 @@ and the owner names are read here. Nothing that arrives is trusted: each length 
 """
 
 import random
+import socket
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +23,8 @@ _READ = {
     int(kind): kind for kind in map(dns.rdatatype.from_text, ("A", "AAAA", "CAA", "CNAME", "DS", "MX", "NS", "TXT"))
 }
 TYPES = {kind.name: number for number, kind in _READ.items()}
-CNAME, NS, SOA, OPT = TYPES["CNAME"], TYPES["NS"], 6, 41
+A, AAAA, CNAME, MX, NS, TXT = (TYPES[kind] for kind in ("A", "AAAA", "CNAME", "MX", "NS", "TXT"))
+SOA, OPT = 6, 41
 IN = dns.rdataclass.IN
 
 RESPONSE, AUTHORITATIVE, TRUNCATED, RECURSION_DESIRED = 0x8000, 0x0400, 0x0200, 0x0100
@@ -52,11 +54,9 @@ class Record:
 
 @dataclass(slots=True)
 class Reply:
-    """What one packet says: `question` is its question section, byte for byte; `packet` the whole."""
+    """What one packet says."""
 
-    id: int
     flags: int
-    question: bytes
     answers: list[Record]
     # Seconds an absence may be remembered, from the SOA; None without one.
     negative_ttl: int | None
@@ -74,14 +74,19 @@ class Reply:
         return bool(self.flags & TRUNCATED)
 
     def text(self, record: Record) -> str:
-        """Return the data as in a zone file; a TXT as its text, its strings joined (RFC 7208, 3.3)."""
-        if record.kind in _UNCOMPRESSED:
-            return _text(record.kind, self.packet[record.start : record.end])
-        try:
-            rdata = dns.rdata.from_wire(IN, _READ[record.kind], self.packet, record.start, record.end - record.start)
-        except (dns.exception.DNSException, ValueError) as error:
-            raise Malformed("record") from error
-        return str(rdata).lower()
+        """Return the data as in a zone file; a TXT as its text, its strings joined (RFC 7208, 3.3).
+
+        The commonest types are read here, the others by dnspython, whose objects cost more than the rest of a look-up.
+        """
+        kind, start, end = record.kind, record.start, record.end
+        if kind == MX:
+            name, stop = read_name(self.packet, start + 2)
+            if stop != end:
+                raise Malformed("mx")
+            return f"{int.from_bytes(self.packet[start : start + 2], 'big')} {name_to_text(name)}."
+        if kind == NS:
+            return f"{name_to_text(self.target(record))}."
+        return _text(kind, self.packet[start:end])
 
     def target(self, record: Record) -> bytes:
         """Return the name that an alias points to, on the wire, in lower case."""
@@ -91,23 +96,39 @@ class Reply:
         return name
 
 
-# Their data holds no name that a pointer could shorten: the same bytes always say the same.
-_UNCOMPRESSED = frozenset({TYPES["A"], TYPES["AAAA"], TYPES["TXT"], TYPES["CAA"], TYPES["DS"]})
-
-
 @lru_cache(maxsize=65_536)
 def _text(kind: int, data: bytes) -> str:
+    """Read data in which no pointer can be: the same bytes always say the same."""
+    if kind == A and len(data) == 4:  # noqa: PLR2004 - bytes of an address
+        return socket.inet_ntop(socket.AF_INET, data)
+    if kind == AAAA and len(data) == 16:  # noqa: PLR2004 - idem
+        return socket.inet_ntop(socket.AF_INET6, data)
+    if kind == TXT:
+        return _strings(data).decode("utf-8", "backslashreplace")
     try:
         rdata = dns.rdata.from_wire(IN, _READ[kind], data, 0, len(data))
     except (dns.exception.DNSException, ValueError) as error:
         raise Malformed("record") from error
-    strings = getattr(rdata, "strings", None)
-    if strings is not None:
-        return b"".join(strings).decode("utf-8", "backslashreplace")
     text = str(rdata)
     return text if kind == TYPES["CAA"] else text.lower()
 
 
+def _strings(data: bytes) -> bytes:
+    if len(data) == data[0] + 1 if data else False:  # nearly always one string
+        return data[1:]
+    parts, at = [], 0
+    while at < len(data):
+        parts.append(data[at + 1 : at + 1 + data[at]])
+        at += 1 + data[at]
+    if at != len(data) or not parts:
+        raise Malformed("txt")
+    return b"".join(parts)
+
+
+_SIZES = tuple(bytes((size,)) for size in range(LABEL_MAX + 1))
+
+
+@lru_cache(maxsize=65_536)
 def name_to_wire(name: str) -> bytes:
     """Write a name, absolute whether or not it ends with a dot, in lower case.
 
@@ -118,27 +139,37 @@ def name_to_wire(name: str) -> bytes:
         labels = name.lower().removesuffix(".").encode("ascii").split(b".")
     except UnicodeEncodeError as error:
         raise Malformed(name) from error
-    if not all(0 < len(label) <= LABEL_MAX for label in labels):
+    if b"" in labels or max(map(len, labels)) > LABEL_MAX:
         raise Malformed(name)
-    wire = b"".join(bytes((len(label),)) + label for label in labels) + b"\x00"
+    wire = b"".join([_SIZES[len(label)] + label for label in labels]) + b"\x00"
     if len(wire) > NAME_MAX:
         raise Malformed(name)
     return wire
 
 
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+@lru_cache(maxsize=65_536)
 def name_to_text(wire: bytes) -> str:
-    """Read a name back as text, without its final dot; bytes that are not printable are escaped."""
+    """Read a name back as text, without its final dot; bytes that are no part of a host name are escaped."""
     labels, at = [], 0
     while length := wire[at]:
         label = wire[at + 1 : at + 1 + length]
-        labels.append("".join(chr(byte) if 33 <= byte < 127 and byte != 46 else f"\\{byte:03d}" for byte in label))  # noqa: PLR2004 - printable ASCII, less the dot
+        if _PLAIN.issuperset(label):
+            labels.append(label.decode("ascii"))
+        else:
+            labels.append("".join(chr(byte) if byte in _PLAIN else f"\\{byte:03d}" for byte in label))
         at += 1 + length
     return ".".join(labels)
 
 
+_CASE = bytes(0x20 if 97 <= byte <= 122 else 0 for byte in range(256))  # noqa: PLR2004 - a to z
+
+
 def letters(wire: bytes) -> int:
     """Return, as one number, the bits that change the case of a name on the wire."""
-    return int.from_bytes(bytes(0x20 if 97 <= byte <= 122 else 0 for byte in wire), "big")  # noqa: PLR2004 - a to z
+    return int.from_bytes(wire.translate(_CASE), "big")
 
 
 def question(wire: bytes, kind: int, mask: int) -> bytes:
@@ -179,28 +210,25 @@ def read_name(packet: bytes, at: int) -> tuple[bytes, int]:
     return b"".join(parts).lower() + b"\x00", end if end >= 0 else at + 1
 
 
-def decode(packet: bytes) -> Reply:  # noqa: C901 - one pass over the bytes
-    """Read a reply. Records beyond RECORDS_MAX are left unread; so is the additional section.
+def decode(packet: bytes, asked: bytes, name: bytes) -> Reply:  # noqa: C901 - one pass over the bytes
+    """Read the reply to a question already recognised: `asked` is its section as sent, `name` its name in lower case.
+
+    Records beyond RECORDS_MAX are left unread; so is the additional section.
 
     Raises:
-        Malformed: it is not a whole reply to one question.
+        Malformed: it is not a whole reply.
     """
+    found: list[Record] = []
+    negative_ttl, referral = None, False
     try:
-        number, flags, questions, answers, authorities, _ = HEADER.unpack_from(packet)
-        if not flags & RESPONSE or questions != 1:
+        _, flags, _, answers, authorities, _ = HEADER.unpack_from(packet)
+        if not flags & RESPONSE:
             raise Malformed("header")
-        asked, at = read_name(packet, 12)
-        asked_end = at + 4
-        section = packet[12:asked_end]
-        if at - 12 != len(asked) or len(packet) < asked_end:  # a pointer there would point at nothing
-            raise Malformed("question")
-        at = asked_end
-        found: list[Record] = []
-        negative_ttl, referral = None, False
+        at = HEADER.size + len(asked)
         if not flags & TRUNCATED:
             for place in range(min(answers + authorities, RECORDS_MAX)):
-                if packet[at : at + 2] == b"\xc0\x0c":  # nearly always: the name that was asked
-                    owner, at = asked, at + 2
+                if packet[at] == 0xC0 and packet[at + 1] == 0x0C:  # noqa: PLR2004 - nearly always: the name asked
+                    owner, at = name, at + 2
                 else:
                     owner, at = read_name(packet, at)
                 kind, klass, ttl, size = RECORD.unpack_from(packet, at)
@@ -208,7 +236,9 @@ def decode(packet: bytes) -> Reply:  # noqa: C901 - one pass over the bytes
                 end = at + size
                 if end > len(packet):
                     raise Malformed("record")
-                if klass == IN and place < answers:
+                if klass != IN:
+                    pass
+                elif place < answers:
                     found.append(Record(owner, kind, ttl, at, end))
                 elif kind == SOA and size >= 22:  # noqa: PLR2004 - two root names and five numbers
                     negative_ttl = min(ttl, int.from_bytes(packet[end - 4 : end], "big"))
@@ -217,7 +247,5 @@ def decode(packet: bytes) -> Reply:  # noqa: C901 - one pass over the bytes
                 at = end
     except (struct.error, IndexError) as error:
         raise Malformed("short") from error
-    return Reply(
-        number, flags, section, found, negative_ttl,
-        referral and negative_ttl is None and not flags & AUTHORITATIVE, packet,
-    )  # fmt: skip
+    referral = referral and negative_ttl is None and not flags & AUTHORITATIVE
+    return Reply(flags, found, negative_ttl, referral, packet)
