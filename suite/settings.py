@@ -270,6 +270,14 @@ BACKENDS = {
 LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
+# How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).
+AUDIT_USER_AGENT = env.str("AUDIT_USER_AGENT", f"LaSuiteTerritoriale-Audit/1.0 (+{PUBLIC_BASE_URL}/referentiel/)")
+AUDIT_CA_FILE = env.str("AUDIT_CA_FILE", "")
+AUDIT_SMTP_PORT = env.int("AUDIT_SMTP_PORT", 25)
+# An MMDB file that says where addresses are (any with `country.iso_code`); without one nothing is located.
+GEOIP_DATABASE = env.str("GEOIP_DATABASE", "")
+# Only for tests and laptops: probes may then contact addresses that are not public.
+AUDIT_PRIVATE_ADDRESSES = env.bool("AUDIT_PRIVATE_ADDRESSES", False)
 COLLECTIVITE_ZONE = env.str("COLLECTIVITE_ZONE", "collectivite.fr")
 # How long a killed worker keeps its step; longer than any task may last (a system check says so).
 PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_TIME_LIMIT + 10)

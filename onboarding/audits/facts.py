@@ -57,16 +57,17 @@ class Facts:
         inherited = stored["dmarc_inherited"]
         return cls(
             domain=stored["domain"],
-            mx=_lookup(stored["mx"]),
-            txt=_lookup(stored["txt"]),
-            dmarc=_lookup(stored["dmarc"]),
-            dmarc_inherited=_lookup(inherited) if inherited else None,
-            dkim={selector: _lookup(each) for selector, each in stored["dkim"].items()},
-            others=tuple(_lookup(each) for each in stored.get("others", ())),
+            mx=lookup_from(stored["mx"]),
+            txt=lookup_from(stored["txt"]),
+            dmarc=lookup_from(stored["dmarc"]),
+            dmarc_inherited=lookup_from(inherited) if inherited else None,
+            dkim={selector: lookup_from(each) for selector, each in stored["dkim"].items()},
+            others=tuple(lookup_from(each) for each in stored.get("others", ())),
         )
 
 
-def _lookup(stored: dict[str, Any]) -> Lookup:
+def lookup_from(stored: dict[str, Any]) -> Lookup:
+    """Return one look-up from the shape it is stored in."""
     return Lookup(**{**stored, "values": tuple(stored["values"])})
 
 

@@ -45,6 +45,18 @@ def mail(domain: str, *, selectors: Iterable[str] = (), beyond: bool = True) -> 
     return Facts(domain, mx, txt, dmarc, inherited, dkim, tuple(others))
 
 
+def site(host: str) -> Gatherer[tuple[Lookup, ...]]:
+    """Gather the addresses of a website, then who may issue its certificates, climbing from the host (RFC 8659)."""
+    found = list((yield [Question(host, "A"), Question(host, "AAAA")]))
+    above, top = host, organizational_domain(host)
+    while True:
+        (lookup,) = yield [Question(above, "CAA")]
+        found.append(lookup)
+        if lookup.values or lookup.outcome == "unknown" or above == top or "." not in above:
+            return tuple(found)
+        above = above.partition(".")[2]
+
+
 def _addresses(mx: Lookup) -> Iterable[tuple[str, str]]:
     for value in mx.values[:MAIL_SERVERS_MAX]:
         host = value.split()[-1].rstrip(".")

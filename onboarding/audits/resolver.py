@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import dns.exception
 import dns.flags
@@ -15,8 +15,11 @@ import dns.rdatatype
 import dns.resolver
 from django.conf import settings
 
+from onboarding.audits.engine import Gatherer
 from onboarding.audits.facts import Facts, Lookup
 from onboarding.audits.gathering import mail
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -28,12 +31,15 @@ class Lookups(Protocol):
 
 
 class Resolver:
-    """Asks the server of the setting DNS_RESOLVER, or the machine's own; each server twice before giving up."""
+    """Asks one server, that of the setting DNS_RESOLVER unless named, or the machine's own; twice before giving up."""
 
     ATTEMPTS: ClassVar[int] = 2
     TIMEOUT: ClassVar[float] = 2.0  # seconds, for one question to one server
     LIFETIME: ClassVar[float] = 8.0  # seconds, for one look-up, retries and aliases included
     ALIASES: ClassVar[int] = 8
+
+    def __init__(self, server: str = "") -> None:
+        self._server = server or settings.DNS_RESOLVER
 
     def lookup(self, name: str, kind: str) -> Lookup:  # noqa: PLR0911 - one return per thing that may come back
         """Ask, follow aliases, and say what came back."""
@@ -91,9 +97,8 @@ class Resolver:
 
     def servers(self) -> list[tuple[str, int]]:
         """Return whom to ask, in order, as (address, port)."""
-        if settings.DNS_RESOLVER:
-            host, _, port = settings.DNS_RESOLVER.rpartition(":") if _has_port() else (settings.DNS_RESOLVER, "", "53")
-            return [(host.strip("[]"), int(port))]
+        if self._server:
+            return [server_of(self._server)]
         try:
             machine = dns.resolver.get_default_resolver()
         except dns.exception.DNSException:
@@ -103,20 +108,33 @@ class Resolver:
 
 def gather(domain: str, *, selectors: Iterable[str] = (), by: Lookups | None = None) -> Facts:
     """Look up what `rules.inspect` judges, one question after the other: for one domain, now."""
-    lookups = by or Resolver()
-    gatherer = mail(domain, selectors=selectors, beyond=False)
-    questions = next(gatherer)
+    return drive(mail(domain, selectors=selectors, beyond=False), by or Resolver())
+
+
+def drive(gatherer: Gatherer[T], lookups: Lookups) -> T:
+    """Run one gatherer to its end, one question after the other: for one domain, now."""
+    answers: list[Lookup] | None = None
     while True:
         try:
-            questions = gatherer.send([lookups.lookup(each.name, each.kind) for each in questions])
+            questions = next(gatherer) if answers is None else gatherer.send(answers)
         except StopIteration as end:
-            facts: Facts = end.value
-            return facts
+            result: T = end.value
+            return result
+        answers = [lookups.lookup(each.name, each.kind) for each in questions]
 
 
-def _has_port() -> bool:
-    value: str = settings.DNS_RESOLVER
-    return "]:" in value or value.count(":") == 1
+def server_of(text: str) -> tuple[str, int]:
+    """Read « address », « address:port » or « [address]:port »; port 53 unless said.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    address, port = text, "53"
+    if "]:" in text or text.count(":") == 1:
+        address, _, port = text.rpartition(":")
+    address = address.strip("[]")
+    dns.inet.af_for_address(address)
+    return address, int(port)
 
 
 def _is_referral(response: dns.message.Message) -> bool:

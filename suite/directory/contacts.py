@@ -42,6 +42,8 @@ class Entry(NamedTuple):
     siret: str
     emails: tuple[str, ...]
     lines: tuple[str, ...]
+    declared_email: str
+    declared_site: str
 
 
 class Report(NamedTuple):
@@ -105,6 +107,8 @@ def reduce(record: dict[str, Any]) -> Entry | None:
         siret=siret if siret.isascii() and siret.isdigit() else "",
         emails=tuple(dict.fromkeys(email for email in emails if _is_email(email))),
         lines=_lines(_inner(record.get("adresse"))),
+        declared_email=next((email for email in emails if email), "")[:320],
+        declared_site=str(_first(_inner(record.get("site_internet"))).get("valeur") or "").strip()[:500],
     )
 
 
@@ -159,6 +163,8 @@ def load(path: Path, *, observed_on: dt.date, minimum: int = MINIMUM) -> Report:
                 organization_id=pk,
                 emails=list(entry.emails[:5]),
                 address_lines=list(entry.lines),
+                declared_email=entry.declared_email,
+                declared_site=entry.declared_site,
                 source=SOURCE,
                 record=entry.record,
                 observed_on=observed_on,
@@ -173,7 +179,16 @@ def load(path: Path, *, observed_on: dt.date, minimum: int = MINIMUM) -> Report:
             batch_size=2000,
             update_conflicts=True,
             unique_fields=["organization"],
-            update_fields=["emails", "address_lines", "source", "record", "observed_on", "demonstration"],
+            update_fields=[
+                "emails",
+                "address_lines",
+                "declared_email",
+                "declared_site",
+                "source",
+                "record",
+                "observed_on",
+                "demonstration",
+            ],
         )
     return Report(records, len(rows), removed, dict(issues))
 
@@ -199,7 +214,7 @@ def match(entries: Iterable[Entry]) -> tuple[dict[Any, Entry], Counter[str]]:
         chosen, issue = _choose(levels, name, commune=commune)
         if chosen is None:
             issues[issue] += 1
-        elif not chosen.emails and not chosen.lines:
+        elif not chosen.emails and not chosen.lines and not chosen.declared_site:
             issues["fiche sans courriel ni adresse postale"] += 1
         else:
             matched[pk] = chosen

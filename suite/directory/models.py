@@ -168,6 +168,9 @@ class DeclaredContact(models.Model):
     )
     # In the directory's order; the first is the one it judges.
     emails = ArrayField(models.CharField(max_length=254), default=list, blank=True)
+    # The first address and the first website as they are written there, right or wrong: what an audit judges.
+    declared_email = models.CharField(max_length=320, blank=True)
+    declared_site = models.CharField(max_length=500, blank=True)
     # What stands under the addressee on an envelope, the line of the postcode last.
     address_lines = ArrayField(models.CharField(max_length=100), default=list, blank=True)
     source = models.CharField(max_length=100)

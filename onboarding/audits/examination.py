@@ -1,0 +1,57 @@
+"""One declaration looked at, now: what `manage.py audit` and the page on demand do."""
+
+from typing import Any
+
+from onboarding.audits import declared, lists, location
+from onboarding.audits.declared import Declaration
+from onboarding.audits.gathering import mail
+from onboarding.audits.mail_facts import ServerFacts
+from onboarding.audits.remedies import remedy
+from onboarding.audits.resolver import Lookups, drive
+from onboarding.audits.rules import RULESET, servers
+from onboarding.audits.rules import declared as declared_rules
+from onboarding.audits.rules.report import Case, Report, report
+from onboarding.audits.web import Prober
+
+RPNT_VERSION = "0.2.1"
+
+
+def examine(declaration: Declaration, by: Lookups) -> Case:
+    """Gather everything the rules judge. Asks the DNS through `by`, and the declared site itself."""
+    said = declared_rules.judge(declaration, lists.shipped())
+    prober = Prober(by)
+    facts = drive(mail(said.domain), by) if said.domain else None
+    web = prober.gather(said.site) if said.site else None
+    around = None
+    if facts is not None:
+        countries, located_on = location.locate(servers.addresses(facts))
+        announced = any(each.name == f"_mta-sts.{facts.domain}" and each.values for each in facts.others)
+        policy = prober.policy(facts.domain) if announced else None
+        around = ServerFacts(countries, located_on, prober.starttls(servers.hosts(facts)), policy)
+    return Case(declaration, facts, web, around)
+
+
+def as_json(case: Case, judged: Report | None = None) -> dict[str, Any]:
+    """Return facts, verdicts, evidence and remedies, as `manage.py audit --json` prints them."""
+    judged = judged or report(case)
+    domain = declared.mail_domain(case.declaration.email) or (case.mail.domain if case.mail else "")
+    return {
+        "rpnt_version": RPNT_VERSION,
+        "ruleset": RULESET,
+        "declaration": {
+            "email": case.declaration.email,
+            "site": case.declaration.site,
+            "record": case.declaration.record,
+            "imported_at": case.declaration.imported_at,
+        },
+        "groups": judged.groups,
+        "findings": [
+            finding.as_json() | {"remedy": vars(mending) if (mending := remedy(finding, domain)) else None}
+            for finding in judged.findings.values()
+        ],
+        "facts": {
+            "mail": case.mail.as_json() if case.mail else None,
+            "web": case.web.as_json() if case.web else None,
+            "servers": case.servers.as_json() if case.servers else None,
+        },
+    }
