@@ -122,7 +122,9 @@ class Prober:
 
     def versions(self, host: str, port: int) -> dict[str, bool | None]:
         """Try each version of TLS on its own; None where our own library cannot, or nobody answers."""
-        address, _ = self._address(host)
+        address, error = self._address(host)
+        if error:
+            return {}
         return {version.name.replace("_", "."): _accepts(address, port, host, version) for version in _VERSIONS}
 
     def starttls(self, hosts: list[str]) -> dict[str, str | None]:
@@ -293,8 +295,6 @@ def _certificate(encoded: bytes, problem: str) -> Certificate:
 
 def _accepts(address: str, port: int, host: str, version: ssl.TLSVersion) -> bool | None:
     """Try one version of TLS with a server; None when the question could not be put."""
-    if not address:
-        return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with warnings.catch_warnings():

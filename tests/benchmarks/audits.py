@@ -87,7 +87,7 @@ def _counted() -> Callable[[], int]:
             count[0] += 1
         return real(*arguments, **options)
 
-    dns.query.udp = udp  # type: ignore[assignment]
+    dns.query.udp = udp
     return lambda: count[0]
 
 
@@ -135,7 +135,8 @@ def threads(host: str, port: int, names: list[str]) -> dict[str, Any]:
     from onboarding.audits.gathering import mail
     from onboarding.audits.rules.mail import judge
 
-    queries, memo = _counted(), {}
+    queries = _counted()
+    memo: dict[tuple[str, str], Lookup] = {}
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port)]
     resolver.timeout, resolver.lifetime = 2.0, 8.0

@@ -52,36 +52,36 @@ RUA = "mailto:dmarc@observatoire.example"
 
 
 def _address(host: str, family: int) -> str:
-    drawn = random.Random(f"{host}/{family}")  # noqa: S311 - the same at each run
-    if family == 4:  # noqa: PLR2004 - IPv4
+    drawn = random.Random(f"{host}/{family}")
+    if family == 4:
         return f"198.18.{drawn.randrange(256)}.{drawn.randrange(1, 255)}"
     return f"2001:db8:{drawn.randrange(65536):x}::{drawn.randrange(1, 65536):x}"
 
 
 def commune_zone(domain: str, seed: int) -> str:
     """Return the zone of one commune, the same for the same seed."""
-    drawn = random.Random(seed)  # noqa: S311 - the same at each run
+    drawn = random.Random(seed)
     provider = drawn.choices(PROVIDERS, [each.weight for each in PROVIDERS])[0]
     lines = [SOA.format(host=provider.domain), f"@ 3600 IN NS ns1.{provider.domain}.\n"]
     lines += [f"@ 3600 IN A {_address(domain, 4)}\nwww 3600 IN A {_address(domain, 4)}\n"]
-    if drawn.random() < 0.93:  # noqa: PLR2004 - some receive no mail
+    if drawn.random() < 0.93:
         lines += [f"@ 3600 IN MX {10 * (at + 1)} {host}.{provider.domain}.\n" for at, host in enumerate(provider.mx)]
-    elif drawn.random() < 0.2:  # noqa: PLR2004 - and say so
+    elif drawn.random() < 0.2:
         lines.append("@ 3600 IN MX 0 .\n")
-    if drawn.random() < 0.25:  # noqa: PLR2004 - their own relay too
+    if drawn.random() < 0.25:
         lines.append(f"@ 3600 IN MX 90 mail\nmail 3600 IN A {_address('mail.' + domain, 4)}\n")
     chance = drawn.random()
     end = drawn.choice(["-all", "~all", "~all", "?all"])
-    if chance < 0.80:  # noqa: PLR2004 - the share with an SPF
+    if chance < 0.80:
         lines.append(f'@ 3600 IN TXT "v=spf1 {provider.spf} {end}"\n')
-    elif chance < 0.82:  # noqa: PLR2004 - two of them
+    elif chance < 0.82:
         lines.append(f'@ 3600 IN TXT "v=spf1 mx -all"\n@ 3600 IN TXT "v=spf1 {provider.spf} {end}"\n')
-    if drawn.random() < 0.5:  # noqa: PLR2004 - proofs for others
+    if drawn.random() < 0.5:
         lines.append(f'@ 3600 IN TXT "verification={drawn.getrandbits(96):x}"\n')
-    if drawn.random() < 0.38:  # noqa: PLR2004 - the share with a DMARC
+    if drawn.random() < 0.38:
         policy = drawn.choice(["none", "none", "quarantine", "reject", "quarantine; pct=50"])
         lines.append(f'_dmarc 3600 IN TXT "v=DMARC1; p={policy}"\n')
-    if drawn.random() < 0.02:  # noqa: PLR2004 - the careful ones
+    if drawn.random() < 0.02:
         lines.append('_mta-sts 3600 IN TXT "v=STSv1; id=20261123"\n')
         lines.append(f'_smtp._tls 3600 IN TXT "v=TLSRPTv1; rua={RUA}"\n')
     return "".join(lines)
@@ -148,7 +148,7 @@ def knot(names: list[str], folder: Path) -> Iterator[tuple[str, int]]:
         "    zonefile-sync: -1\n    zonefile-load: whole\n    journal-content: none\n"
         "zone:\n" + "".join(f"  - domain: {name}.\n" for name in texts)
     )
-    server = subprocess.Popen([binary, "-c", str(configuration)], cwd=folder)  # noqa: S603 - found above
+    server = subprocess.Popen([binary, "-c", str(configuration)], cwd=folder)
     try:
         _wait(port, [names[0], names[-1]], server)
         yield "127.0.0.1", port
