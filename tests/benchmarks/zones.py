@@ -48,6 +48,13 @@ PROVIDERS = (
     Provider("petit-atelier.example", 8, ("mail",), "a mx ip4:203.0.113.200", ()),
 )  # fmt: skip
 
+# And the long tail: the syndicate of the département, the computer shop of the valley.
+PROVIDERS += tuple(
+    Provider(f"atelier-{number:03d}.example", 1, ("mail", "secours"), f"include:_spf.atelier-{number:03d}.example",
+             (f'_spf TXT "v=spf1 a:mail.atelier-{number:03d}.example ip4:203.0.113.{number % 256} -all"',))
+    for number in range(60)
+)  # fmt: skip
+
 RUA = "mailto:dmarc@observatoire.example"
 
 

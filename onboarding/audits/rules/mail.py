@@ -46,8 +46,8 @@ def _mx(lookup: Lookup, expected: Expected | None) -> Finding:
     found = frozenset(value.lower() for value in lookup.values)
     if not found:
         return fails("2.4", "no_mx", "Aucun serveur de messagerie (MX) n’est déclaré pour ce domaine.", lookup)
-    if any(value.split()[-1] == "." for value in found):
-        return fails("2.4", "null_mx", "Le domaine déclare qu’il ne reçoit pas de courriel (MX « . »).", lookup)
+    if all(value.split()[-1] == "." for value in found):
+        return fails("2.4", "null_mx", "Le domaine déclare qu’il ne reçoit pas de courriel (MX « . »).", lookup)
     if expected is not None and found != expected.mx:
         if found > expected.mx:
             why = ("mx_conflicting", "Un autre serveur de messagerie (MX) est déclaré à côté.")
