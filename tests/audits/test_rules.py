@@ -35,11 +35,13 @@ def facts(**changed: Any) -> Facts:
         "txt": look("v=spf1 include:_spf.suite.example -all", "autre chose"),
         "dmarc": look("v=DMARC1; p=reject"),
         "dkim": {"suite": look(DKIM)},
-        "others": tuple(
-            Lookup(name, "TXT", "answer", ("v=spf1 ip4:192.0.2.1 -all",))
-            for name in ("_spf.suite.example", "_spf.example", *(f"s{n}.fr" for n in range(11)))
-        )
-        + (Lookup("essai.fr", "A", "answer", ("192.0.2.1",)),),
+        "others": (
+            *(
+                Lookup(name, "TXT", "answer", ("v=spf1 ip4:192.0.2.1 -all",))
+                for name in ("_spf.suite.example", "_spf.example", *(f"s{n}.fr" for n in range(11)))
+            ),
+            Lookup("essai.fr", "A", "answer", ("192.0.2.1",)),
+        ),
     }
     return Facts(**{**good, **changed})
 
