@@ -36,6 +36,7 @@ ELIGIBILITY_RULES = env.json("ELIGIBILITY_RULES", default=[])
 
 INSTALLED_APPS = [
     "suite.journal",
+    "suite.trade",
     "suite.notices",
     "suite.directory",
     "suite.accounts",

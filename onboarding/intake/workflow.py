@@ -34,6 +34,7 @@ from onboarding.intake.moves import (
     authorise,
 )
 from onboarding.intake.rules import Capacity
+from onboarding.intake.trade import ALLOCATION
 from onboarding.provisioning import workflow as provisioning
 from onboarding.provisioning.models import Deployment
 from onboarding.provisioning.workflow import MailboxPlan, Plan
@@ -65,7 +66,7 @@ def create(organization: Organization, *, by: User) -> Dossier:
         requester_given_name=by.given_name[:50],
         requester_family_name=by.usual_name[:50],
         requester_email=by.email,
-        storage_gb=settings.INTAKE_STANDARD_STORAGE_GB,
+        storage_gb=ALLOCATION.current().storage_gb,
     )
     if problems := [*checks.standing_problems(organization), *checks.rivals(dossier)]:
         raise GuardFailed(problems)
@@ -254,7 +255,13 @@ def request_changes(dossier: Dossier, points: Iterable[Point], *, by: User, vers
         raise GuardFailed(problems)
     now = timezone.now()
     remarks = Remark.objects.bulk_create(
-        Remark(dossier=back, reason=point.reason, fields=list(point.fields), text=point.text, created_at=now)
+        Remark(
+            dossier=back,
+            reason=point.reason,
+            fields=list(point.fields),
+            text=point.text or reasons.text(point.reason),
+            created_at=now,
+        )
         for point in points
     )
     notifications.changes_requested(back, event, remarks, message)
