@@ -12,6 +12,7 @@ from onboarding.intake import reasons
 from onboarding.intake.forms import text_field
 from onboarding.intake.reserved import BLOCK, REVIEW
 from onboarding.intake.trade import CHANGE
+from suite.directory.eligibility import day as in_words
 from suite.directory.models import Department, Operator
 from suite.directory.thresholds import NATURES
 from suite.trade.fields import MOST_ROWS
@@ -145,7 +146,7 @@ class RuleRow(ValueForm):
     basis = text_field("Source", 200, help_text="Le texte, la décision ou la page qui fixe ces seuils.")
 
     def title(self) -> str:
-        return f"À partir du {self['effective_from'].value()}" if self["effective_from"].value() else ""
+        return f"À partir du {told_day(since)}" if (since := self["effective_from"].value()) else ""
 
 
 class ClosedDayRow(ValueForm):
@@ -165,7 +166,7 @@ class ClosedDayRow(ValueForm):
         self.fields["department"].choices = [("", "Toute la France"), *departments]
 
     def title(self) -> str:
-        return str(self["day"].value() or "")
+        return told_day(self["day"].value())
 
 
 class AllocationForm(ValueForm):
@@ -220,6 +221,14 @@ class OperatorForm(ValueForm):
         self.fields["national"].disabled = not first_national
         for name, field in self.fields.items():
             field.disabled = field.disabled or (not whole and name not in self.OWN)
+
+
+def told_day(value: object) -> str:
+    """Write a day as it is stored or typed the French way; what is no day stays as it is."""
+    try:
+        return in_words(dt.date.fromisoformat(str(value or "")))
+    except ValueError:
+        return str(value or "")
 
 
 def departments() -> list[tuple[str, str]]:
