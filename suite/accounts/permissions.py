@@ -234,6 +234,7 @@ ADDRESSES = {
     "accessibility": Address(READ_PUBLIC),
     "privacy": Address(READ_PUBLIC),
     "healthz": Address(READ_PUBLIC),
+    "readyz": Address(READ_PUBLIC),
     "eligibility:home": Address(READ_PUBLIC),
     "eligibility:organization": Address(READ_PUBLIC),
     "accounts:login": Address(READ_PUBLIC),

@@ -316,7 +316,7 @@ class TestOperator:
         page = client.post(url("operator", operator.pk), {**typed, "action": "preview"}).content.decode()
         assert "1\xa0demande ouverte entre dans la vue de l’opérateur" in page
         assert client.post(url("operator", operator.pk), typed).status_code == 302
-        assert Operator.objects.get(pk=operator.pk).departments == sorted(["35", commune.department_id])
+        assert Operator.objects.get(pk=operator.pk).departments == ["01", "35"]
 
     def test_an_inactive_operator_is_offered_to_nobody(self, client: Client, lead: User) -> None:
         from suite.directory.lookup import covering  # noqa: PLC0415

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.django_db
 WHY = "Décision du comité de pilotage."
 
 
-def allow(mailboxes: int, version: int = 0, **facts: dt.datetime) -> Setting:
+def allow(mailboxes: int, version: int = 0, valid_from: dt.datetime | None = None) -> Setting:
     value = {"mailboxes": mailboxes, "storage_gb": 10}
-    return workflow.save("allocation", value, expected=version, by=None, reason=WHY, **facts)
+    return workflow.save("allocation", value, expected=version, by=None, reason=WHY, valid_from=valid_from)
 
 
 class TestCurrent:
