@@ -1,7 +1,6 @@
 """The settings of the trade on the lead operators' own pages: what applies, who changed it and why, and changing it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,11 +13,23 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from onboarding.intake import trade_effects, trade_forms
-from onboarding.intake.reasons import FIELDS
 from onboarding.intake.trade import PAGES
 from onboarding.intake.trade_forms import Rows, VersionForm, Whole
+from onboarding.intake.trade_pages import (
+    CARD,
+    CONFLICT,
+    NOTHING,
+    REFUSED,
+    SETTING,
+    Editing,
+    expected,
+    names_of,
+    shown,
+    table,
+    tried,
+    value_at,
+)
 from suite.accounts import stepup
-from suite.accounts.models import User
 from suite.accounts.permissions import (
     EDIT_OPERATOR,
     EDIT_TRADE,
@@ -39,8 +50,6 @@ from suite.trade.models import Setting
 from suite.trade.registry import SCHEMAS, Invalid, Schema
 
 HISTORY = 30
-CONFLICT, REFUSED = 409, 422
-NOTHING = "Rien n’est différent de ce qui est déjà enregistré : il n’y a rien à changer."
 ROWS = {
     "reasons": trade_forms.ReasonRow,
     "reserved_names": trade_forms.ReservedRow,
@@ -70,7 +79,7 @@ def index(request: HttpRequest) -> HttpResponse:
     check(SEE_TRADE, national_roles(request))
     latest = Setting.objects.filter(scope__isnull=True).order_by("key", "-version").distinct("key")
     rows = {row.key: row for row in latest}
-    names = _names(rows.values())
+    names = names_of(rows.values())
     keys = [*PAGES, *sorted(set(SCHEMAS) - {*PAGES, OPERATOR.key})]
     entries = [
         Entry(SCHEMAS[key], row := rows.get(key), names.get(row.author, "") if row and row.author else "")
@@ -92,9 +101,9 @@ def detail(request: HttpRequest, key: str) -> HttpResponse:
     context = {
         "schema": schema,
         "applies": applies,
-        "table": _table(schema, value),
+        "table": table(schema, value),
         "page": page,
-        "names": _names(page),
+        "names": names_of(page),
         "coming": [row for row in page if row.valid_from > now and (applies is None or row.version > applies.version)][
             :1
         ],
@@ -119,13 +128,13 @@ def edit(request: HttpRequest, key: str) -> HttpResponse:
     if data is not None and rows.change(data.get("action", ""), data):
         # A row was added or taken away, nothing was sent yet: what was typed is shown again, not judged.
         form = VersionForm(initial={name: data.get(name, "") for name in form.fields})
-        return _shown(request, _SETTING, rows, {**context, "form": form, "version": _expected(data)})
+        return shown(request, SETTING, rows, {**context, "form": form, "version": expected(data)})
 
     def save() -> HttpResponse:
         row = workflow.save(
             key,
             rows.value(),
-            expected=_expected(request.POST),
+            expected=expected(request.POST),
             by=person(request),
             reason=form.cleaned_data["reason"],
             valid_from=form.moment,
@@ -136,8 +145,8 @@ def edit(request: HttpRequest, key: str) -> HttpResponse:
     def effects(after: Any) -> list[str]:  # noqa: ANN401 - JSON
         return trade_effects.of(schema, state.value, after)
 
-    editing = Editing(_SETTING, schema, None, state.version, state.value, save, effects)
-    return _tried(request, editing, rows, form, context)
+    editing = Editing(SETTING, schema, None, state.version, state.value, save, effects)
+    return tried(request, editing, rows, form, context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -177,13 +186,13 @@ def operator(request: HttpRequest, pk: UUID) -> HttpResponse:
     card, form = Whole(trade_forms.OperatorForm(data, initial=before, whole=whole)), VersionForm(data, dated=False)
     versions = Setting.objects.about(OPERATOR.key, pk)
     page = Paginator(versions, HISTORY).get_page(request.GET.get("page"))
-    context = {"operator": found, "page": page, "names": _names(page), "whole": whole}
+    context = {"operator": found, "page": page, "names": names_of(page), "whole": whole}
 
     def save() -> HttpResponse:
         directory.change_operator(
             found,
             card.value(),
-            expected=_expected(request.POST),
+            expected=expected(request.POST),
             by=person(request),
             reason=form.cleaned_data["reason"],
         )
@@ -194,8 +203,8 @@ def operator(request: HttpRequest, pk: UUID) -> HttpResponse:
         return trade_effects.of_card(found, card_of(found), OPERATOR.load(after))
 
     latest = versions.first()
-    editing = Editing(_OPERATOR, OPERATOR, pk, latest.version if latest else 0, before, save, effects)
-    return _tried(request, editing, card, form, context)
+    editing = Editing(CARD, OPERATOR, pk, latest.version if latest else 0, before, save, effects)
+    return tried(request, editing, card, form, context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -252,71 +261,11 @@ def _rows(schema: Schema[Any], data: Mapping[str, Any] | None, value: Any) -> Ro
     return Rows(ROWS[schema.key], data, value, **options)
 
 
-def _expected(data: Mapping[str, Any]) -> int:
-    """Return the version the form was opened on; what is not one is older than all."""
-    text = str(data.get("version", ""))
-    return int(text) if text.isdecimal() and len(text) < 9 else -1  # noqa: PLR2004 - no huge number
-
-
-@dataclass(frozen=True)
-class Editing:
-    """A change under way: of what, from which version and value, how it is saved and what it would do."""
-
-    template: str
-    schema: Schema[Any]
-    scope: UUID | None
-    version: int
-    before: Any
-    save: Callable[[], HttpResponse]
-    effects: Callable[[Any], list[str]]
-
-
-_SETTING, _OPERATOR = "intake/trade/edit.html", "intake/trade/operator.html"
-
-
-def _tried(
-    request: HttpRequest, editing: Editing, rows: Rows | Whole, form: VersionForm, context: dict[str, Any]
-) -> HttpResponse:
-    """Show the form, the effect of what was typed, or why it was not saved; or save it."""
-    schema = editing.schema
-    context = {**context, "form": form, "version": editing.version}
-    if request.method != "POST":
-        return _shown(request, editing.template, rows, context)
-    expected = context["version"] = _expected(request.POST)
-    if rows.is_valid() & form.is_valid():
-        try:
-            if request.POST.get("action") != "preview":
-                return editing.save()
-            after = schema.dump(schema.load(rows.value()))
-            lines = differences.between(schema, editing.before, after)
-            context |= {"preview": True, "lines": lines, "effects": editing.effects(after)}
-            return _shown(request, editing.template, rows, context)
-        except Invalid as refusal:
-            for problem in refusal.problems:
-                if problem.row is None and problem.field == "reason":
-                    form.add_error("reason", problem.message)
-            rows.show(problem for problem in refusal.problems if problem.row is not None or problem.field != "reason")
-        except workflow.Unchanged:
-            rows.loose.append(NOTHING)
-        except workflow.Stale as stale:
-            base = _value_at(schema, expected, editing.scope)
-            theirs = differences.between(schema, base, editing.before) if base is not None else []
-            context |= {"version": stale.latest, "theirs": theirs}
-            return _shown(request, editing.template, rows, context, CONFLICT)
-    return _shown(request, editing.template, rows, context, REFUSED)
-
-
-def _shown(
-    request: HttpRequest, template: str, rows: Rows | Whole, context: dict[str, Any], status: int = 200
-) -> HttpResponse:
-    return render(request, template, {**context, "rows": rows, "failed": status == REFUSED}, status=status)
-
-
 def _version_page(
     request: HttpRequest, schema: Schema[Any], number: int, about: Operator | None, *, may_edit: bool
 ) -> HttpResponse:
     scope = about.pk if about else None
-    value, before = _value_at(schema, number, scope), _value_at(schema, number - 1, scope)
+    value, before = value_at(schema, number, scope), value_at(schema, number - 1, scope)
     row = Setting.objects.about(schema.key, scope).filter(version=number).first()
     if value is None:
         raise Http404
@@ -343,7 +292,7 @@ def _version_page(
         "operator": about,
         "number": number,
         "row": row,
-        "names": _names([row] if row else []),
+        "names": names_of([row] if row else []),
         "lines": differences.between(schema, before, value) if before is not None else [],
         "undo": differences.between(schema, current, value),
         "latest": state.version,
@@ -362,22 +311,14 @@ def _restored(
     about: Operator | None,
     reason: str,
 ) -> HttpResponse:
-    expected = _expected(request.POST)
+    since = expected(request.POST)
     if about is not None:
-        directory.change_operator(about, value, expected=expected, by=person(request), reason=reason)
+        directory.change_operator(about, value, expected=since, by=person(request), reason=reason)
         messages.success(request, f"La fiche de {about.name} est revenue à cette version.")
         return redirect("trade:operator", about.pk)
-    row = workflow.save(schema.key, value, expected=expected, by=person(request), reason=reason)
+    row = workflow.save(schema.key, value, expected=since, by=person(request), reason=reason)
     messages.success(request, _saved(row))
     return redirect("trade:detail", schema.key)
-
-
-def _value_at(schema: Schema[Any], number: int, scope: UUID | None) -> Any:  # noqa: ANN401 - JSON
-    """Return what a version said; the code's own value is version 0 of a setting of the whole site."""
-    if number == 0 and scope is None:
-        return schema.dump(schema.default())
-    row = Setting.objects.about(schema.key, scope).filter(version=number).first()
-    return row.value if row else None
 
 
 def _saved(row: Setting) -> str:
@@ -385,34 +326,3 @@ def _saved(row: Setting) -> str:
         day = timezone.localdate(row.valid_from)
         return f"La version {row.version} est enregistrée ; elle s’appliquera le {day:%d/%m/%Y}."
     return f"La version {row.version} est enregistrée et s’applique."
-
-
-def _names(rows: Iterable[Setting]) -> dict[UUID, str]:
-    """Return the names of the authors. One query, none when nobody signed."""
-    authors = {row.author for row in rows if row.author}
-    return {user.pk: user.get_full_name() for user in User.objects.filter(pk__in=authors)} if authors else {}
-
-
-_WORDS = {
-    "block": "Jamais attribué",
-    "review": "Deux personnes décident",
-    "change": "Correction",
-    "rejection": "Refus",
-    **{code: field.label for code, field in FIELDS.items()},
-}
-
-
-def _table(schema: Schema[Any], value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """Return a value as pairs, or as headings and rows, of words."""
-    if not isinstance(value, list):
-        return {"pairs": [(schema.labels.get(key, key), differences.shown(cell)) for key, cell in value.items()]}
-    return {
-        "headings": list(schema.labels.values()),
-        "rows": [[_told(row.get(key)) for key in schema.labels] for row in value],
-    }
-
-
-def _told(cell: object) -> str:
-    if isinstance(cell, list):
-        return differences.shown([_WORDS.get(one, one) for one in cell])
-    return differences.shown(_WORDS.get(cell, cell) if isinstance(cell, str) else cell)

@@ -213,10 +213,7 @@ EDIT_TRADE = Act(
     "Ces réglages valent pour tout le pays : seuls les responsables de l’opérateur national les changent.",
 )
 EDIT_OPERATOR = Act(
-    "Changer la fiche d’un opérateur (son propre responsable : nom usuel, site, adresse)",
-    frozenset({Role.LEAD, Role.SUPERADMIN}),
-    SIGNED_IN,
-    "Seuls ses responsables, ou ceux de l’opérateur national, changent la fiche d’un opérateur.",
+    "Changer la fiche d’un opérateur (son responsable : son contact)", EDIT_TRADE.may, SIGNED_IN, _LEADS_ONLY
 )
 
 ACTS = {name: act for name, act in vars().copy().items() if isinstance(act, Act)}

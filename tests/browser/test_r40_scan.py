@@ -46,7 +46,7 @@ def name_of(path: str) -> str | None:
 
 def scan(page: Page, base: str, left: set[str]) -> dict[str, str]:
     """Open one page of each address that this person reaches; return their addresses."""
-    plain = [reverse(name) for name in sorted(left) if not BY_NAME[name].pattern.converters]
+    plain = [reverse(name) for name in sorted(left - NEEDS_A_SITUATION) if not BY_NAME[name].pattern.converters]
     queue, seen = deque(plain), dict[str, str]()
     while queue:
         path = queue.popleft()
