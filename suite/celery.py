@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
+from celery import Celery, Task, states
+from celery.signals import task_postrun
 from django.conf import settings
 
 from suite import embedded
@@ -17,6 +18,16 @@ if not settings.configured:
 app = Celery("suite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@task_postrun.connect(dispatch_uid="suite: heartbeat")
+def _beat(task: Task[..., Any], state: str | None = None, **_facts: object) -> None:
+    """Leave a heartbeat of each task of the schedule that ended well."""
+    if state == states.SUCCESS:
+        from suite import health  # noqa: PLC0415 - needs the models
+
+        health.note(task.name)
+
 
 # The broker made of files does not make its own folders; a worker started by hand must not need to know.
 _options: dict[str, Any] = settings.CELERY_BROKER_TRANSPORT_OPTIONS

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from suite.accounts.permissions import LIST_RELINKS, LIST_STAFF, SEE_DESK, allows, site_roles
+from suite.accounts.permissions import LIST_RELINKS, LIST_STAFF, SEE_DESK, SEE_TRADE, allows, site_roles
 from suite.accounts.sessions import warning
 from suite.middleware import current_request_id
 
@@ -41,6 +41,7 @@ def _navigation(request: HttpRequest) -> list[Item]:
             (SEE_DESK, "Demandes à instruire", "desk:queue"),
             (SEE_DESK, "À reprendre", "provisioning:blocked"),
             (SEE_DESK, "Groupe pilote", "analytics:pilot"),
+            (SEE_TRADE, "Réglages", "trade:index"),
             (LIST_STAFF, "Équipes des opérateurs", "accounts:staff"),
             (LIST_RELINKS, "Rapprochements", "accounts:relinks"),
         ):

@@ -36,6 +36,7 @@ ELIGIBILITY_RULES = env.json("ELIGIBILITY_RULES", default=[])
 
 INSTALLED_APPS = [
     "suite.journal",
+    "suite.trade",
     "suite.notices",
     "suite.directory",
     "suite.accounts",
@@ -151,7 +152,12 @@ CELERY_TASK_SOFT_TIME_LIMIT = 25
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
+    "suite: say that beat, broker and worker live": {"task": "suite.tasks.beat", "schedule": 10.0},
     "provisioning: run what is due": {"task": "onboarding.provisioning.tasks.sweep", "schedule": 5.0},
+    "provisioning: look again at what is built": {
+        "task": "onboarding.provisioning.tasks.look_again",
+        "schedule": 60.0,
+    },
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "notices: send what is due": {"task": "suite.notices.tasks.sweep", "schedule": 10.0},
     "accounts: end mandates that are over, erase old documents": {
@@ -309,7 +315,7 @@ if not WHITENOISE_USE_FINDERS:
 # --- Security ---------------------------------------------------------------------------------------------------------
 
 SECURE_SSL_REDIRECT = SECURE
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^(health|ready)z$"]
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
 SECURE_HSTS_PRELOAD = SECURE

@@ -14,12 +14,14 @@ urlpatterns = [
     path("", include("suite.accounts.urls")),
     path("demandes/", include("onboarding.intake.urls")),
     path("instruction/", include("onboarding.intake.desk_urls")),
+    path("reglages/", include("onboarding.intake.trade_urls")),
     path("mises-en-service/", include("onboarding.provisioning.urls")),
     path("groupe-pilote/", include("onboarding.analytics.urls")),
     path("mentions-legales/", views.legal, name="legal"),
     path("accessibilite/", views.accessibility, name="accessibility"),
     path("donnees-personnelles/", views.privacy, name="privacy"),
     path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
     path("admin/", admin.site.urls),
 ]
 

@@ -2,12 +2,13 @@
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_safe
 
+from suite import health
 from suite.middleware import current_request_id
 
 
@@ -35,10 +36,20 @@ def privacy(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - a view's signature
-    """Answer 200 while this process can reach its database."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    """Answer 200 while this process lives: what it leans on is `readyz`'s matter."""
     return JsonResponse({"status": "ok"})
+
+
+@login_not_required
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - a view's signature
+    """Answer 200 while the site can do its work, 503 otherwise, with the figures; none names anybody."""
+    parts = health.look()
+    ok = all(part.ok for part in parts.values())
+    checks = {name: {"ok": part.ok, **part.facts} for name, part in parts.items()}
+    answer = JsonResponse({"status": "ok" if ok else "failing", "checks": checks}, status=200 if ok else 503)
+    add_never_cache_headers(answer)
+    return answer
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature

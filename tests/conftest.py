@@ -11,6 +11,7 @@ from django.apps import apps
 from pytest_socket import disable_socket, enable_socket
 
 from suite.catalog.models import Service
+from suite.trade import reading
 from tests.demonstration import Demo
 
 _DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_sequences"}
@@ -23,6 +24,12 @@ def _network(request: pytest.FixtureRequest) -> None:
         enable_socket()
     else:
         disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_the_trade() -> None:
+    """Start without any setting: those of the test before were rolled back."""
+    reading.assume_empty()
 
 
 @pytest.fixture(autouse=True)

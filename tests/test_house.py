@@ -48,6 +48,7 @@ PUBLIC = {
     "accessibility",
     "privacy",
     "healthz",
+    "readyz",
     "eligibility:home",
     "eligibility:organization",
     "accounts:login",

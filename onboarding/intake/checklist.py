@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from django.conf import settings
 from django.db.models import OuterRef, Q, Subquery
 
 from onboarding.intake import acting, availability, checks, names
 from onboarding.intake.models import Dossier, NameChoice
+from onboarding.intake.trade import ALLOCATION
 from suite.accounts.mandates import missing
 from suite.directory.lookup import verdict_of
 
@@ -117,8 +117,8 @@ def _name(dossier: Dossier, near: list[Dossier]) -> list[Item]:
 
 def _allocation(dossier: Dossier) -> Item:
     said = (
-        f"{len(dossier.mailboxes.all())} boîtes pour {settings.INTAKE_STANDARD_MAILBOXES} prévues ; "
-        f"{dossier.storage_gb} Go pour {settings.INTAKE_STANDARD_STORAGE_GB} prévus."
+        f"{len(dossier.mailboxes.all())} boîtes pour {ALLOCATION.current().mailboxes} prévues ; "
+        f"{dossier.storage_gb} Go pour {ALLOCATION.current().storage_gb} prévus."
     )
     if checks.beyond_allocation(dossier):
         return Item("Dotation", "ko", f"{said} Motif donné : {dossier.allocation_reason or 'aucun'}")

@@ -11,6 +11,7 @@ from django.core.validators import validate_email
 
 from onboarding.intake import acting, availability, mailboxes, names
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice
+from onboarding.intake.trade import ALLOCATION
 from suite.accounts.mandates import Act, mandate, missing
 from suite.accounts.models import User
 from suite.catalog.models import Service
@@ -281,8 +282,8 @@ def _storage(dossier: Dossier) -> Iterator[Problem]:
         yield Problem(
             "allocation_reason",
             4,
-            f"La dotation prévue est de {settings.INTAKE_STANDARD_MAILBOXES} boîtes et de "
-            f"{settings.INTAKE_STANDARD_STORAGE_GB} Go : expliquez pourquoi il en faut davantage.",
+            f"La dotation prévue est de {ALLOCATION.current().mailboxes} boîtes et de "
+            f"{ALLOCATION.current().storage_gb} Go : expliquez pourquoi il en faut davantage.",
         )
     for field in ("privacy_contact_email", "technical_contact_email"):
         if getattr(dossier, field) and not is_email(getattr(dossier, field)):
@@ -299,9 +300,10 @@ def _storage(dossier: Dossier) -> Iterator[Problem]:
 
 def beyond_allocation(dossier: Dossier, times: int = 1) -> bool:
     """Whether the dossier asks more than the standard allocation, so many times."""
+    standard = ALLOCATION.current()
     return bool(
-        len(dossier.mailboxes.all()) > times * settings.INTAKE_STANDARD_MAILBOXES
-        or (dossier.storage_gb or 0) > times * settings.INTAKE_STANDARD_STORAGE_GB
+        len(dossier.mailboxes.all()) > times * standard.mailboxes
+        or (dossier.storage_gb or 0) > times * standard.storage_gb
     )
 
 

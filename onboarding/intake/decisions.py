@@ -8,7 +8,7 @@ from dsfr.forms import DsfrBaseForm
 
 from onboarding.intake.forms import LONG, NBSP, text_field
 from onboarding.intake.models import Dossier
-from onboarding.intake.reasons import CHANGES, FIELDS, REJECTIONS
+from onboarding.intake.reasons import FIELDS, offered_changes, offered_rejections
 from suite.accounts.models import User
 
 
@@ -18,7 +18,7 @@ class RejectForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
     use_required_attribute = False
     reasons = forms.MultipleChoiceField(
         label="Motifs du refus",
-        choices=list(REJECTIONS.items()),
+        choices=offered_rejections,
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choisissez au moins un motif de refus."},
     )
@@ -41,7 +41,7 @@ class ChangesForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
     use_required_attribute = False
     reasons = forms.MultipleChoiceField(
         label="Motifs",
-        choices=[(code, change.label) for code, change in CHANGES.items()],
+        choices=offered_changes,
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choisissez au moins un motif."},
     )

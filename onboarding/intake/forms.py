@@ -15,6 +15,7 @@ from onboarding.intake import checks, contents, mailboxes
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, MailboxRequest, Remark
 from onboarding.intake.reasons import label
+from onboarding.intake.trade import ALLOCATION
 from suite.catalog.models import Service
 
 SHORT, NAME, PARAGRAPH, LONG, EMAIL, FQDN = 50, 100, 500, 1000, 254, 253
@@ -152,7 +153,6 @@ class StorageForm(StepForm):
         min_value=0,
         max_value=2_000_000_000,
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
-        help_text=f"La dotation prévue est de {settings.INTAKE_STANDARD_STORAGE_GB} Go.",
         error_messages={
             "invalid": f"Écrivez le stockage en chiffres, sans unité{NBSP}: par exemple 10.",
             "min_value": "Le stockage ne peut pas être négatif.",
@@ -163,10 +163,6 @@ class StorageForm(StepForm):
         "Pourquoi il vous faut davantage que la dotation",
         PARAGRAPH,
         required=False,
-        help_text=(
-            f"Seulement au-delà de {settings.INTAKE_STANDARD_MAILBOXES} boîtes aux lettres ou de "
-            f"{settings.INTAKE_STANDARD_STORAGE_GB} Go."
-        ),
     )
     services = forms.TypedMultipleChoiceField(
         label="Services souhaités", required=False, coerce=int, widget=forms.CheckboxSelectMultiple
@@ -178,6 +174,11 @@ class StorageForm(StepForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
         super().__init__(*args, **kwargs)
+        standard = ALLOCATION.current()
+        self.fields["storage_gb"].help_text = f"La dotation prévue est de {standard.storage_gb} Go."
+        self.fields[
+            "allocation_reason"
+        ].help_text = f"Seulement au-delà de {standard.mailboxes} boîtes aux lettres ou de {standard.storage_gb} Go."
         field = self.fields["services"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101 - tells the type
         field.choices = [

@@ -1,8 +1,13 @@
-"""Domain names a commune may ask for: normalised, judged, proposed. No database, no network (`requests.md`, 4)."""
+"""Domain names a commune may ask for: normalised, judged, proposed. No network (`requests.md`, 4).
+
+The reserved ones are a setting of the trade; nothing else here reads the database.
+"""
 
 import re
 import unicodedata
 from typing import NamedTuple
+
+from suite import trade
 
 NBSP = "\u00a0"
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -25,65 +30,6 @@ class Reserved(NamedTuple):
 
     blocked: bool
     reason: str
-
-
-_TECHNICAL = frozenset(
-    [
-        "www",
-        "mail",
-        "smtp",
-        "imap",
-        "pop",
-        "pop3",
-        "webmail",
-        "mx",
-        "autoconfig",
-        "autodiscover",
-        "localhost",
-        "wpad",
-        "ftp",
-        "dns",
-        "ntp",
-        "ldap",
-        "vpn",
-        "api",
-        "isatap",
-        "broadcasthost",
-        "_dmarc",
-    ]
-)
-_STATE = frozenset(
-    [
-        "gouv",
-        "gouvernement",
-        "prefecture",
-        "impots",
-        "police",
-        "gendarmerie",
-        "urgence",
-        "urgences",
-        "elections",
-        "anct",
-        "suite",
-        "service-public",
-        "assemblee",
-        "senat",
-        "elysee",
-        "matignon",
-        "justice",
-        "douane",
-        "douanes",
-        "franceconnect",
-        "proconnect",
-        "collectivite",
-        "republique",
-        "republique-francaise",
-        "france",
-        "etat",
-    ]
-)
-_NUMBERED = re.compile(r"(ns|mx|mail|smtp|imap|dns|www)[0-9]*")
-_PARTISAN = re.compile(r"(ensemble|avec|pour|tous|union|agir|elan|liste)-.+|.*-?(19|20)[0-9]{2}")
 
 
 def fold(text: str) -> str:
@@ -176,15 +122,8 @@ def _misplaced(fqdn: str, family: str, shared_zone: str) -> str:
 
 def reserved(label: str) -> Reserved | None:
     """Return why a label is reserved, None when it is not."""
-    if label in _TECHNICAL or _NUMBERED.fullmatch(label):
-        return Reserved(blocked=True, reason="Ce nom est réservé à un usage technique. Choisissez-en un autre.")
-    if label in _STATE:
-        return Reserved(blocked=True, reason="Ce nom est réservé aux services de l’État. Choisissez-en un autre.")
-    if _PARTISAN.fullmatch(label):
-        return Reserved(
-            blocked=False, reason="Ce nom ressemble à celui d’une liste ou d’une année : deux personnes le reliront."
-        )
-    return None
+    kept = trade.read("reserved_names").match(label)
+    return Reserved(kept.blocked, kept.reason) if kept else None
 
 
 def labels_of(name: str, *, department: str, postcode: str, insee: str, shared: bool) -> list[str]:

@@ -1,6 +1,12 @@
-"""Why a dossier goes back or is refused (`requests.md`, 2.2), and the fields a reason unlocks. Codes are stable."""
+"""Why a dossier goes back or is refused (`requests.md`, 2.2), and the fields a reason unlocks. Codes are stable.
 
-from typing import NamedTuple
+The words and the fields are a setting of the trade; what stands here is what they are before anybody changes them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
+
+from suite import trade
 
 
 class Field(NamedTuple):
@@ -48,13 +54,17 @@ COLUMNS = {
 
 
 class Change(NamedTuple):
-    """A reason to send a dossier back; `unlocks` is empty where the operator picks the fields."""
+    """A reason to send a dossier back; `unlocks` is empty where the operator picks the fields.
+
+    `text` is what the commune reads when the operator adds nothing of its own.
+    """
 
     label: str
     unlocks: tuple[str, ...]
+    text: str = ""
 
 
-CHANGES = {
+DEFAULT_CHANGES = {
     "mandate_missing": Change("Votre habilitation à agir pour la commune reste à prouver", ("requester",)),
     "identity_mismatch": Change("Le SIRET de votre compte n’est pas celui de la commune", ("requester",)),
     "name_unrelated": Change(
@@ -71,7 +81,7 @@ CHANGES = {
     "other": Change("Autre point", ()),
 }
 
-REJECTIONS = {
+DEFAULT_REJECTIONS = {
     "not_eligible": "La structure n’entre pas dans le dispositif",
     "no_mandate": "Habilitation non établie",
     "other_operator": "Votre OPSN assure déjà ce service",
@@ -83,7 +93,55 @@ REJECTIONS = {
 }
 
 
+V = TypeVar("V")
+
+
+class _InForce(Mapping[str, V]):
+    """A mapping read anew at each use: what the lead operators wrote applies at the next request."""
+
+    def __init__(self, read: Callable[[], dict[str, V]]) -> None:
+        self._read = read
+
+    def __getitem__(self, code: str) -> V:
+        return self._read()[code]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+
+def _changes() -> dict[str, Change]:
+    return {one.code: Change(one.label, one.unlocks, one.text) for one in trade.read("reasons") if one.kind == "change"}
+
+
+def _rejections() -> dict[str, str]:
+    return {one.code: one.label for one in trade.read("reasons") if one.kind == "rejection"}
+
+
+# Every reason, those that are no longer offered included: a past decision keeps its words.
+CHANGES: Mapping[str, Change] = _InForce(_changes)
+REJECTIONS: Mapping[str, str] = _InForce(_rejections)
+
+
+def offered_changes() -> list[tuple[str, str]]:
+    """Return (code, label) of the reasons an operator may send a dossier back for."""
+    return [(one.code, one.label) for one in trade.read("reasons") if one.kind == "change" and one.offered]
+
+
+def offered_rejections() -> list[tuple[str, str]]:
+    """Return (code, label) of the reasons an operator may refuse a dossier for."""
+    return [(one.code, one.label) for one in trade.read("reasons") if one.kind == "rejection" and one.offered]
+
+
 def label(code: str) -> str:
     """Return the words of a reason, of either kind; an unknown code stands for itself."""
     change = CHANGES.get(code)
     return change.label if change else REJECTIONS.get(code, code)
+
+
+def text(code: str) -> str:
+    """Return what the commune reads of a reason when the operator adds nothing, "" when nothing is written."""
+    change = CHANGES.get(code)
+    return change.text if change else ""

@@ -4,10 +4,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-
 from onboarding.intake import acting, availability, checks, names
 from onboarding.intake.models import Dossier
+from onboarding.intake.trade import ALLOCATION
 from onboarding.provisioning.models import Deployment
 from suite.accounts.mandates import missing
 from suite.accounts.models import Membership, User
@@ -166,5 +165,5 @@ def facts(dossier: Dossier) -> dict[str, Any]:
         "family": dossier.family,
         "mailboxes": dossier.mailboxes.count(),
         "storage_gb": dossier.storage_gb,
-        "standard_mailboxes": settings.INTAKE_STANDARD_MAILBOXES,
+        "standard_mailboxes": ALLOCATION.current().mailboxes,
     }

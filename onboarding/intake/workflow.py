@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from onboarding.intake import acting, checks, contents, notifications, reasons, rules
+from onboarding.intake import acting, checks, contents, notifications, reasons, rules, trade
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, Remark, RequestedService, Revision
 from onboarding.intake.moves import (
@@ -65,7 +65,7 @@ def create(organization: Organization, *, by: User) -> Dossier:
         requester_given_name=by.given_name[:50],
         requester_family_name=by.usual_name[:50],
         requester_email=by.email,
-        storage_gb=settings.INTAKE_STANDARD_STORAGE_GB,
+        storage_gb=trade.ALLOCATION.current().storage_gb,
     )
     if problems := [*checks.standing_problems(organization), *checks.rivals(dossier)]:
         raise GuardFailed(problems)
@@ -230,7 +230,7 @@ class Point(NamedTuple):
 @transaction.atomic
 def request_changes(dossier: Dossier, points: Iterable[Point], *, by: User, version: int, message: str = "") -> Dossier:
     """Send the dossier back with what is to be corrected; only the fields named are unlocked."""
-    points = list(points)
+    points = [point._replace(text=point.text or reasons.text(point.reason)) for point in points]
     back, event = apply(
         REQUEST_CHANGES,
         dossier,

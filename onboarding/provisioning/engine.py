@@ -16,7 +16,7 @@ from django.db import models, transaction
 from django.utils import timezone
 from kombu.exceptions import ChannelError, KombuError
 
-from onboarding.provisioning import steps
+from onboarding.provisioning import backends, steps
 from onboarding.provisioning.errors import NotYet, Outcome, Refused, Unavailable
 from onboarding.provisioning.models import Deployment, Step
 from suite.journal.workflow import record
@@ -87,12 +87,16 @@ def run(step: Step) -> None:
     try:
         steps.perform(step)
     except Outcome as outcome:
+        if isinstance(outcome, Unavailable):
+            backends.renew()
         finish(step, outcome)
     except SoftTimeLimitExceeded:
+        backends.renew()
         finish(step, Unavailable("time_limit", "L’opération a pris trop de temps ; nous la reprendrons."))
         raise
     except Exception:
         logger.exception("Step %s (%s) of deployment %s failed", step.pk, step.name, step.deployment_id)
+        backends.renew()
         finish(step, Unavailable("unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient."))
     else:
         finish(step, None)

@@ -131,6 +131,9 @@ class Resource(models.Model):
     desired = models.JSONField(default=dict)
     observed = models.JSONField(null=True, blank=True)
     observed_at = models.DateTimeField(null=True, blank=True)
+    # The last look did not succeed: `observed` is then only the last known value, of `observed_at`.
+    unknown_since = models.DateTimeField(null=True, blank=True)
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="The last look, whatever it saw.")
 
     class Meta:
         constraints = [

@@ -5,15 +5,20 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
+
 from onboarding.provisioning.backends.protocols import MailSpec, Record
 from onboarding.provisioning.models import Deployment, Resource, Step
 from onboarding.provisioning.records import mail_records
+from suite.templatetags.suite import gigabytes
 
-DONE, RUNNING, WAITING, UNKNOWN, BLOCKED, SKIPPED, TODO = (
+DONE, RUNNING, WAITING, UNKNOWN, UNSEEN, ABSENT, BLOCKED, SKIPPED, TODO = (
     "done",
     "running",
     "waiting",
     "unknown",
+    "unseen",
+    "absent",
     "blocked",
     "skipped",
     "todo",
@@ -23,6 +28,8 @@ _BADGES = {
     RUNNING: ("info", "En cours"),
     WAITING: ("info", "En attente"),
     UNKNOWN: ("warning", "Inconnu pour l’instant"),
+    UNSEEN: ("warning", "Inconnu"),
+    ABSENT: ("error", "Absent"),
     BLOCKED: ("error", "Intervention nécessaire"),
     SKIPPED: ("warning", "Laissé de côté"),
     TODO: ("", "À venir"),
@@ -40,6 +47,8 @@ class Line:
     seen_at: datetime | None
     kind: str
     quota: int | None = None
+    # What was last known of a thing that cannot be seen now; `seen_at` is its date.
+    known: str = ""
 
     @property
     def tone(self) -> str:
@@ -83,7 +92,11 @@ def records_to_publish(deployment: Deployment) -> tuple[Record, ...]:
 def fingerprint(deployment: Deployment) -> str:
     """Return a short text that changes when something to show changes."""
     shown = [
-        (str(step.pk), step.status, step.code, step.note, step.attempt > 0, step.failures > 0)
+        (
+            *(str(step.pk), step.status, step.code, step.note, step.attempt > 0, step.failures > 0),
+            step.resource is not None and step.resource.unknown_since is not None,
+            step.resource is not None and bool((step.resource.observed or {}).get("absent")),
+        )
         for step in deployment.steps.all()
     ]
     return hashlib.sha256(json.dumps([shown, deployment.status]).encode()).hexdigest()[:16]
@@ -101,11 +114,29 @@ def _line(deployment: Deployment, step: Step, frontier: int) -> Line:
         seen_at=resource.observed_at if resource else step.finished_at,
         kind=step.name,
         quota=quota,
+        known=_known(resource) if state == UNSEEN and resource else "",
     )
 
 
+def _known(resource: Resource) -> str:
+    """Say what was last seen of a thing, in words."""
+    seen = resource.observed or {}
+    if seen.get("absent"):
+        return "absent"
+    if resource.kind == Resource.Kind.STORAGE:
+        return f"{gigabytes(seen.get('used'))} utilisés sur {gigabytes(seen.get('quota'))}"
+    if resource.kind == Resource.Kind.ZONE:
+        return f"servi par {', '.join(name.rstrip('.') for name in seen.get('name_servers', []))}"
+    return "en place"
+
+
 def _state(step: Step, frontier: int) -> str:
-    if step.status == Step.Status.DONE:
+    resource = step.resource
+    if step.status == Step.Status.DONE and resource is not None and resource.unknown_since is not None:
+        state = UNSEEN
+    elif step.status == Step.Status.DONE and resource is not None and (resource.observed or {}).get("absent"):
+        state = ABSENT
+    elif step.status == Step.Status.DONE:
         state = DONE
     elif step.status == Step.Status.SKIPPED:
         state = SKIPPED
@@ -142,16 +173,25 @@ _DONE = {
 }
 
 
+def _looked(deployment: Deployment, resource: Resource | None, state: str) -> str:
+    """Say what the last look at a thing already built gave."""
+    if state == ABSENT:
+        return (
+            f"Il n’y était plus à notre dernière vérification : votre opérateur, {deployment.operator.name}, le voit."
+        )
+    since = timezone.localtime(resource.unknown_since) if resource and resource.unknown_since else timezone.localtime()
+    return f"Nous n’arrivons pas à le vérifier depuis le {since:%d/%m/%Y à %H:%M} ; nous réessayons tout seuls."
+
+
 def _sentence(deployment: Deployment, step: Step, state: str) -> str:
     """Say where the step is; when something is awaited, what and from whom."""
     if state == DONE:
         return _DONE[Step.Name(step.name)].format(domain=deployment.domain)
-    if state == WAITING:
-        return step.note
-    if state == UNKNOWN:
-        return f"{step.note} Nous recommençons tout seuls ; vous n’avez rien à faire."
-    if state == BLOCKED:
-        return f"{step.note} Votre opérateur, {deployment.operator.name}, doit intervenir."
-    if state == SKIPPED:
-        return f"Votre opérateur, {deployment.operator.name}, a choisi de continuer sans."
-    return ""
+    if state in {UNSEEN, ABSENT}:
+        return _looked(deployment, step.resource, state)
+    return {
+        WAITING: step.note,
+        UNKNOWN: f"{step.note} Nous recommençons tout seuls ; vous n’avez rien à faire.",
+        BLOCKED: f"{step.note} Votre opérateur, {deployment.operator.name}, doit intervenir.",
+        SKIPPED: f"Votre opérateur, {deployment.operator.name}, a choisi de continuer sans.",
+    }.get(state, "")

@@ -222,4 +222,4 @@ def _observe(step: Step, seen: dict[str, Any]) -> None:
     now = timezone.now()
     Resource.objects.filter(pk=step.resource_id).filter(
         models.Q(observed_at__isnull=True) | models.Q(observed_at__lte=now)
-    ).update(observed=seen, observed_at=now)
+    ).update(observed=seen, observed_at=now, looked_at=now, unknown_since=None)

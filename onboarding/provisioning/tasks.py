@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from onboarding.provisioning import engine
+from onboarding.provisioning import engine, observation
 
 
 @shared_task(acks_late=True)
@@ -17,3 +17,16 @@ def advance(deployment: str) -> None:
 def sweep() -> None:
     """Wake every deployment with something due."""
     engine.sweep()
+
+
+@shared_task(acks_late=True)
+def observe(deployment: str) -> None:
+    """Look again at what one deployment has built."""
+    observation.observe(UUID(deployment))
+
+
+@shared_task(acks_late=True)
+def look_again() -> None:
+    """Have every deployment looked at whose turn has come."""
+    for deployment in observation.due():
+        observe.apply_async((str(deployment),), expires=engine.MESSAGE_LIFE, retry=False)

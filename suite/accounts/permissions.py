@@ -205,6 +205,17 @@ STAND = Act(
     "Seule la personne qui a préparé cette demande s’occupe de sa confirmation.",
 )
 
+SEE_TRADE = Act("Lire les réglages du métier et leur histoire", STAFF, SIGNED_IN, _OPERATORS_ONLY)
+EDIT_TRADE = Act(
+    "Changer les réglages nationaux et les opérateurs (responsables de l’opérateur national)",
+    frozenset({Role.LEAD, Role.SUPERADMIN}),
+    SIGNED_IN,
+    "Ces réglages valent pour tout le pays : seuls les responsables de l’opérateur national les changent.",
+)
+EDIT_OPERATOR = Act(
+    "Changer la fiche d’un opérateur (son responsable : son contact)", EDIT_TRADE.may, SIGNED_IN, _LEADS_ONLY
+)
+
 ACTS = {name: act for name, act in vars().copy().items() if isinstance(act, Act)}
 
 
@@ -220,6 +231,7 @@ ADDRESSES = {
     "accessibility": Address(READ_PUBLIC),
     "privacy": Address(READ_PUBLIC),
     "healthz": Address(READ_PUBLIC),
+    "readyz": Address(READ_PUBLIC),
     "eligibility:home": Address(READ_PUBLIC),
     "eligibility:organization": Address(READ_PUBLIC),
     "accounts:login": Address(READ_PUBLIC),
@@ -285,6 +297,14 @@ ADDRESSES = {
     "desk:request_changes": Address(INSTRUCT, INSTRUCT),
     "desk:approve": Address(DECIDE, DECIDE),
     "desk:reject": Address(DECIDE, DECIDE),
+    "trade:index": Address(SEE_TRADE),
+    "trade:detail": Address(SEE_TRADE),
+    "trade:edit": Address(EDIT_TRADE, EDIT_TRADE),
+    "trade:version": Address(SEE_TRADE, EDIT_TRADE),
+    "trade:operators": Address(SEE_TRADE),
+    "trade:operator": Address(EDIT_OPERATOR, EDIT_OPERATOR),
+    "trade:operator_version": Address(SEE_TRADE, EDIT_TRADE),
+    "trade:add_operator": Address(EDIT_TRADE, EDIT_TRADE),
     "provisioning:blocked": Address(SEE_DESK),
     "provisioning:detail": Address(SEE_DEPLOYMENT),
     "provisioning:progress": Address(SEE_DEPLOYMENT),

@@ -3,9 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -14,6 +12,7 @@ from suite.directory.eligibility import NBSP, Covering, Rule, Subject, Verdict
 from suite.directory.folding import fold, fold_epci, nature_named
 from suite.directory.identifiers import is_insee, is_siren, is_siret
 from suite.directory.models import Name, Operator, Organization
+from suite.directory.thresholds import THRESHOLDS
 
 LONGEST = 200
 _RELATED = ("organization__department", "organization__epci", "organization__successor")
@@ -150,9 +149,8 @@ def verdict_of_match(match: Match, *, on: dt.date | None = None) -> Verdict:
 
 
 def current_rule(on: dt.date | None = None) -> Rule:
-    """Return the rule in force, from `settings.ELIGIBILITY_RULES` when it lists any."""
-    configured: list[dict[str, Any]] = getattr(settings, "ELIGIBILITY_RULES", [])
-    return eligibility.rule_on(on or timezone.localdate(), eligibility.rules_from(configured))
+    """Return the rule in force: the thresholds that the lead operators keep."""
+    return eligibility.rule_on(on or timezone.localdate(), THRESHOLDS.current())
 
 
 def _subject(organization: Organization, operators: Iterable[Covering]) -> Subject:

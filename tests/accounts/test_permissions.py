@@ -21,7 +21,9 @@ from suite.accounts.mandate_models import Document, MandateProof, Objection
 from suite.accounts.models import AccessRequest, Invitation, Membership, OperatorRole, RelinkRequest, User, UserSession
 from suite.accounts.permissions import ACTS, ADDRESSES, AWAY, HOME, Act, Answer, Role, answer
 from suite.directory.models import Operator, Organization
+from suite.directory.operators import card_of, dump
 from suite.management.commands import permissions as command
+from suite.trade.models import Setting
 from tests.accounts.elevation import elevate
 from tests.accounts.test_documents import PDF
 from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
@@ -53,6 +55,9 @@ BY_CODE = {"eligibility:organization"} | {
 }
 
 
+NATIONAL = {"trade:edit", "trade:version", "trade:operator_version", "trade:add_operator"}
+
+
 class World:
     """One commune of the Ain with its people, its operator and another's, and something of everything."""
 
@@ -78,6 +83,9 @@ class World:
         Step.objects.filter(pk=step.pk).update(status=Step.Status.BLOCKED)
         self.asked = AccessRequest.objects.create(
             user=UserFactory.create(), organization=self.organization, message="Je travaille ici."
+        )
+        self.card: Setting = Setting.objects.create(
+            key="operator", scope=self.home.pk, version=1, value=dump(card_of(self.home)), reason="Fiche d’origine."
         )
         self.relink = RelinkRequest.objects.create(
             user=self.colleague.user, issuer="https://auth.example", sub="new", email=self.colleague.user.email,
@@ -143,6 +151,7 @@ class World:
             "accounts:mandate_accept": lambda: self.proof.pk,
             "accounts:mandate_refuse": lambda: self.proof.pk,
             "accounts:mandate_document": lambda: self.proof.pk,
+            "trade:operator": lambda: self.home.pk,
             "provisioning:detail": lambda: self.deployment.pk,
             "provisioning:progress": lambda: self.deployment.pk,
             "provisioning:retry": lambda: self.step.pk,
@@ -152,6 +161,10 @@ class World:
             return {"pk": pks[name]()}
         if name == "accounts:mandate_object":
             return {"token": self.objection_token}
+        if name == "trade:operator_version":
+            return {"pk": self.home.pk, "number": self.card.version}
+        if name in {"trade:detail", "trade:edit", "trade:version"}:
+            return {"key": "delays", **({"number": 0} if name == "trade:version" else {})}
         return {"code": self.organization.code} if name in BY_CODE else {}
 
     def query(self, name: str) -> dict[str, str]:
@@ -244,7 +257,10 @@ def test_an_address_answers_each_role_as_the_table_says(world: World, name: str,
         for role, user in world.people.items()
     }
 
-    assert not list(differences(act, world, responses, lambda role: role))
+    # What is the whole country's is away from whoever leads a local operator only.
+    assert not list(
+        differences(act, world, responses, lambda role: OUT_OF_SCOPE.get(role, role) if name in NATIONAL else role)
+    )
 
 
 @pytest.mark.parametrize("status", STATUSES)

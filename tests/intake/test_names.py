@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from onboarding.intake import names
 
+pytestmark = pytest.mark.django_db
 ZONE = "collectivite.fr"
 
 

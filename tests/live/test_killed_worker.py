@@ -105,7 +105,7 @@ def assert_built_once(built: Deployment, boxes: int, log: str) -> None:
     assert Event.objects.filter(subject=built.pk, kind="completed").count() == 1
 
 
-def test_a_worker_that_dies_after_each_outside_call_builds_everything_once(world: Path, tmp_path: Path) -> None:
+def test_r26_a_worker_that_dies_after_each_outside_call_builds_everything_once(world: Path, tmp_path: Path) -> None:
     backends = {f"{role}_BACKEND".upper(): f"tests.provisioning.dying.Dying{role.title()}"
                 for role in ("registrar", "dns", "mail", "storage")}  # fmt: skip
     workers = Workers(tmp_path / "broker", world, pool="solo", lease=2, backends=backends)

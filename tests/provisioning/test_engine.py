@@ -315,7 +315,7 @@ class Killed(BaseException):
     """A SIGKILL, as near as one process can play it: no handler of ours sees it."""
 
 
-def test_killed_after_each_outside_call_it_converges_with_nothing_built_twice(settings: Settings) -> None:
+def test_r26_killed_after_each_outside_call_it_converges_with_nothing_built_twice(settings: Settings) -> None:
     settings.BACKENDS = {
         **settings.BACKENDS,
         **{

@@ -54,10 +54,19 @@ class TestPrivacy:
         assert "aucune donnée réelle" in client.get("/donnees-personnelles/").text
 
 
-@pytest.mark.django_db
 class TestHealthz:
-    def test_it_answers_while_the_database_does(self, client: Client) -> None:
+    def test_it_answers_without_any_database(self, client: Client) -> None:
         assert client.get("/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.django_db
+class TestReadyz:
+    def test_it_names_each_part_and_nobody(self, client: Client) -> None:
+        answer = client.get("/readyz")
+        assert set(answer.json()["checks"]) == {
+            "broker", "database", "schedules", "outbox", "dead_letters", "providers"
+        }  # fmt: skip
+        assert "no-store" in answer["Cache-Control"]
 
 
 @pytest.mark.django_db

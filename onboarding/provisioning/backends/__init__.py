@@ -17,6 +17,11 @@ def _built(path: str) -> object:
     return import_string(path)()
 
 
+def renew() -> None:
+    """Build every backend anew at its next use: a connection that answered badly is never used again."""
+    _built.cache_clear()
+
+
 def registrar() -> Registrar:
     """Return the registrar that the settings name."""
     return cast("Registrar", _built(settings.BACKENDS["registrar"]))

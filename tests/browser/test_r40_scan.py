@@ -1,0 +1,83 @@
+"""R40. Half of upstream's accessibility scan met pages that do not exist. Ours is built from the URLconf.
+
+It starts at every address that needs no identifier, and follows links to find real things for the others. A page that
+answers anything but 200, or that turns out to be the sign-in page, fails the scan; so does an address never reached.
+"""
+
+from collections import deque
+from urllib.parse import urlsplit
+
+import pytest
+from django.urls import Resolver404, resolve, reverse
+from playwright.sync_api import Browser, Page
+
+from suite.accounts.permissions import ADDRESSES
+from tests.browser.test_journey import accessible, follow
+from tests.demonstration import Demo
+from tests.house import BY_NAME
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demonstration")]
+
+PEOPLE = ("Responsable à l’ANCT", "Secrétaire de mairie, Rochefort-en-Terre")
+# Addresses that are no page, or that lead elsewhere by their nature.
+NO_PAGE = {
+    "healthz", "readyz", "admin:*", "analytics:pilot_csv", "provisioning:progress", "oidc_authentication_init",
+    "oidc_authentication_callback", "account_logout", "mfa_authenticate", "account_reauthenticate",
+    "mfa_reauthenticate", "accounts:admin_login", "accounts:admin_password", "accounts:logged_out", "accounts:login",
+    "account_login",
+}  # fmt: skip
+# Pages that need a situation which the demonstration is not in: a waiting person, a letter, a refused proof, a block.
+# The walk of roles (tests/accounts/test_permissions.py) opens them all about things that exist.
+NEEDS_A_SITUATION = {
+    "accounts:answer", "accounts:invitation", "accounts:join", "accounts:relink", "accounts:mandate_confirm",
+    "accounts:mandate_object", "accounts:mandate_objection", "accounts:mandate_proof", "intake:take_over",
+    "intake:stand", "provisioning:skip", "trade:operator_version", "desk:approve", "desk:reject", "desk:assign",
+    "desk:request_changes", "intake:step", "intake:withdraw", "accounts:member", "accounts:mandate_detail",
+}  # fmt: skip
+WANTED = {name for name, address in ADDRESSES.items() if address.get} - NO_PAGE
+
+
+def name_of(path: str) -> str | None:
+    try:
+        return resolve(path).view_name
+    except Resolver404:
+        return None
+
+
+def scan(page: Page, base: str, left: set[str]) -> dict[str, str]:
+    """Open one page of each address that this person reaches; return their addresses."""
+    plain = [reverse(name) for name in sorted(left - NEEDS_A_SITUATION) if not BY_NAME[name].pattern.converters]
+    queue, seen = deque(plain), dict[str, str]()
+    while queue:
+        path = queue.popleft()
+        name = name_of(urlsplit(path).path)
+        if name is None or name in seen or name not in WANTED:
+            continue
+        answer = page.goto(base + path)
+        assert answer is not None
+        if answer.status == 403:  # not this person's page: somebody else's scan opens it
+            continue
+        assert answer.status == 200, f"{name}: {path} answers {answer.status}"
+        assert name_of(urlsplit(page.url).path) == name, f"{name}: {path} leads to {page.url}"
+        accessible(page)
+        seen[name] = path
+        links = page.eval_on_selector_all("a[href^='/']", "links => links.map(link => link.getAttribute('href'))")
+        queue.extend(links)
+    return seen
+
+
+def test_r40_every_address_of_the_urlconf_is_scanned_and_none_is_missing(chromium: Browser, demo: Demo) -> None:
+    base = f"http://127.0.0.1:{demo.port}"
+    assert demo.check()["ok"]  # there is a request, and what was built of it
+    seen: dict[str, str] = {}
+    for person in PEOPLE:
+        context = chromium.new_context(locale="fr-FR")
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.goto(f"{base}{reverse('intake:list')}")
+        follow(page.get_by_role("link", name="S’identifier avec ProConnect"))
+        follow(page.get_by_role("button", name=person).first)
+        seen |= scan(page, base, WANTED - set(seen))
+        context.close()
+    assert len(seen) > 30
+    assert WANTED - set(seen) - NEEDS_A_SITUATION == set()
