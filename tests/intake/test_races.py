@@ -100,7 +100,7 @@ class TestRaces:
         check = "Les deux communes ont montré le même contrat."
         answers = together(
             lambda: workflow.approve(Dossier.objects.get(pk=first.pk), by=instructor, version=1, check=check),
-            lambda: workflow.approve(Dossier.objects.get(pk=second.pk), by=lead, version=1, check=check),
+            lambda: workflow.approve(Dossier.objects.get(pk=second.pk), by=instructor, version=1, check=check),
         )
         assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "GuardFailed"]
         assert Dossier.objects.filter(deployment__isnull=False).count() == 1
