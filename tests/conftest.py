@@ -28,7 +28,7 @@ def _network(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:  # noqa: ARG001, PT004 - pytest-django's own, continued
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Let a transactional test empty the journal's table behind itself, which the product may not."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE journal_event DISABLE TRIGGER journal_event_no_truncate")

@@ -256,9 +256,11 @@ def _may(request: HttpRequest, dossier: Dossier, event: str) -> HttpResponse | N
 def approve(request: HttpRequest, pk: object) -> HttpResponse:
     """Accept the dossier; what the commune asked for starts being built."""
     dossier, (user, _) = _dossier(request, pk), _staff(request)
+    if answer := _may(request, dossier, "approve"):
+        return answer
     if dossier.status == Dossier.Status.SECOND_APPROVAL and request.method != "POST":
         return redirect("desk:confirm", pk=dossier.pk)
-    if answer := _may(request, dossier, "approve") or stepup.missing(request):
+    if answer := stepup.missing(request):
         return answer
     choices = [
         (choice.rank, choice.fqdn)
