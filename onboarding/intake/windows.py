@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -26,8 +27,7 @@ from suite.notices.models import Notice
 logger = logging.getLogger(__name__)
 S = Dossier.Status
 
-# How many dossiers one sweep may close, and how much of one kind of work it does before the next.
-CAP = 100
+# How much of one kind of work a sweep does before the next.
 BATCH = 500
 
 
@@ -71,9 +71,10 @@ class TooMany(Exception):
     """More dossiers would be closed at once than the cap allows; none was. The text says how to go on."""
 
 
-def sweep(now: dt.datetime | None = None, *, cap: int = CAP) -> Due:
+def sweep(now: dt.datetime | None = None, *, cap: int | None = None) -> Due:
     """Do all that is due. Raises TooMany, once the rest is done, when expiries pass the cap: then none happens."""
     now = now or timezone.now()
+    cap = settings.INTAKE_EXPIRY_CAP if cap is None else cap
     lapses = sum(_lapse(proposal) for proposal in _lapsing(now)[:BATCH])
     late = sum(_tell_late(pk) for pk in _late(now).values_list("pk", flat=True)[:BATCH])
     reminders = sum(_remind(window, pk, now) for window in WINDOWS for pk in _reminding(window, now)[:BATCH])

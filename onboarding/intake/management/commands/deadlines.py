@@ -15,11 +15,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="compter, ne rien faire")
         parser.add_argument("--recount", action="store_true", help="recompter les échéances : le calendrier a changé")
-        parser.add_argument(
-            "--cap", type=int, default=windows.CAP, help="combien de demandes peuvent expirer à la fois"
-        )
+        parser.add_argument("--cap", type=int, help="combien de demandes peuvent expirer à la fois")
 
-    def handle(self, *, dry_run: bool, recount: bool, cap: int, **_: Any) -> None:  # noqa: ANN401 - Django's options
+    def handle(self, *, dry_run: bool, recount: bool, cap: int | None, **_: Any) -> None:  # noqa: ANN401 - Django's options
         if recount:
             self.stdout.write(f"{deadlines.recount()} due date(s) moved.")
             return
