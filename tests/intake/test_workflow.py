@@ -388,7 +388,7 @@ class TestChanges:
         assert sent.status == S.SUBMITTED
         assert sent.assignee is None
 
-    def test_the_same_reason_twice_tells_twice(
+    def test_r07_the_same_reason_twice_is_two_events_and_two_notices(
         self, commune: Organization, agent: User, anct: Operator, instructor: User
     ) -> None:
         dossier = situation(S.IN_REVIEW, commune, agent, anct, instructor)
@@ -396,7 +396,10 @@ class TestChanges:
             back = workflow.request_changes(dossier, POINTS, by=instructor, version=dossier.version)
             dossier.remarks.update(touched=True)
             dossier = workflow.resubmit(back, by=agent, version=back.version)
-        assert Notice.objects.filter(kind="dossier_changes_requested").count() == 2
+        events = Event.objects.filter(kind="request_changes")
+        assert [event.payload["reasons"] for event in events] == [["mailbox_list"]] * 2
+        notices = Notice.objects.filter(kind="dossier_changes_requested")
+        assert {notice.event for notice in notices} == set(events)
 
 
 @pytest.mark.django_db
