@@ -4,6 +4,7 @@ In a checkout, with nothing set, it describes the demonstration: embedded Postgr
 backends for the outside world. `docs/configuration.md` lists every variable.
 """
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "suite.accounts.tasks.sweep_mandates",
         "schedule": 600.0,
     },
+    "intake: remind, expire, tell what is late": {"task": "onboarding.intake.tasks.sweep_windows", "schedule": 300.0},
 }
 
 # --- Sign-in ----------------------------------------------------------------------------------------------------------
@@ -292,6 +294,10 @@ PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_T
 INTAKE_STANDARD_MAILBOXES = env.int("INTAKE_STANDARD_MAILBOXES", 20)
 INTAKE_STANDARD_STORAGE_GB = env.int("INTAKE_STANDARD_STORAGE_GB", 10)
 INTAKE_TERMS_VERSION = env.str("INTAKE_TERMS_VERSION", "2026-11")
+# How many dossiers may expire in one sweep: above, something must be wrong, and none does.
+INTAKE_EXPIRY_CAP = env.int("INTAKE_EXPIRY_CAP", 100)
+# Days on which nobody works beside the public holidays, as ISO dates: a due date is counted without them.
+CLOSED_DAYS = [date.fromisoformat(day) for day in env.list("CLOSED_DAYS", default=[])]
 
 # Mail leaves by SMTP when EMAIL_URL says where; otherwise each message is a file of the checkout.
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="filemail://")

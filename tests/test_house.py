@@ -81,6 +81,8 @@ TEMPLATE_OF = {
     "suite.views.csrf_failure": "403.html",
     # A refusal at sign-in has one page, whichever step of the protocol finds the reason.
     "suite.accounts.views.refuse": "accounts/refuse.html",
+    # Every act of two people meets a dossier that moved on in the same way.
+    "onboarding.intake.second_views._act": "intake/second/moved.html",
 }
 # Templates that another package renders: ours replace its own.
 REPLACING = ("admin/", "dsfr/", "django/", "allauth/", "account/", "mfa/", "idp/")

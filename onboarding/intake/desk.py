@@ -256,7 +256,11 @@ def _may(request: HttpRequest, dossier: Dossier, event: str) -> HttpResponse | N
 def approve(request: HttpRequest, pk: object) -> HttpResponse:
     """Accept the dossier; what the commune asked for starts being built."""
     dossier, (user, _) = _dossier(request, pk), _staff(request)
-    if answer := _may(request, dossier, "approve") or stepup.missing(request):
+    if answer := _may(request, dossier, "approve"):
+        return answer
+    if dossier.status == Dossier.Status.SECOND_APPROVAL and request.method != "POST":
+        return redirect("desk:confirm", pk=dossier.pk)
+    if answer := stepup.missing(request):
         return answer
     choices = [
         (choice.rank, choice.fqdn)
@@ -270,8 +274,7 @@ def approve(request: HttpRequest, pk: object) -> HttpResponse:
         choices=choices,
         family=dossier.family,
         unproved=checks.needs_a_check(dossier),
-        # An alternative may be sensitive where the wish is not: the reason then needs a place.
-        sensitive=bool(sensitive) or len(choices) > 1 or (request.method == "POST" and "derogation" in request.POST),
+        sensitive=False,  # two people have pages of their own: `second_views`
     )
     problems: list[Problem] = []
     if request.method == "POST" and form.is_valid():

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from onboarding.intake import assisted_views, desk
+from onboarding.intake import assisted_views, desk, second_views
 
 app_name = "desk"
 urlpatterns = [
@@ -13,4 +13,9 @@ urlpatterns = [
     path("<uuid:pk>/accepter/", desk.approve, name="approve"),
     path("<uuid:pk>/refuser/", desk.reject, name="reject"),
     path("<uuid:pk>/demander-des-corrections/", desk.request_changes, name="request_changes"),
+    path("<uuid:pk>/proposer/", second_views.propose, name="propose"),
+    path("<uuid:pk>/confirmer/", second_views.confirm, name="confirm"),
+    path("<uuid:pk>/rouvrir/", second_views.reopen, name="reopen"),
+    path("<uuid:pk>/proposer-l-annulation/", second_views.propose_revocation, name="propose_revocation"),
+    path("<uuid:pk>/annuler/", second_views.revoke, name="revoke"),
 ]

@@ -9,7 +9,14 @@ from onboarding.intake import reasons
 from onboarding.intake.models import Dossier
 from suite.journal.models import Event
 
-_STAFF = frozenset({"prepare", "take", "assign", "release", "request_changes", "approve", "reject"})
+_STAFF = frozenset({
+    *("prepare", "take", "assign", "release", "request_changes", "propose_approval", "approve", "reject", "reopen"),
+    *("propose_revocation", "revoke"),
+})  # fmt: skip
+# What the team settles among itself, or with the clock.
+_INTERNAL = frozenset({"late", "propose_revocation"})
+# What an operator writes there is for its colleagues.
+_PRIVATE = frozenset({"approve", "propose_approval", "reopen"})
 _WORDS = {
     "create": "Brouillon créé",
     "prepare": "Demande préparée par un opérateur, pour la collectivité",
@@ -23,6 +30,14 @@ _WORDS = {
     "request_changes": "Corrections demandées",
     "approve": "Demande acceptée",
     "reject": "Demande refusée",
+    "propose_approval": "Seconde validation demandée",
+    "lapse": "Proposition devenue caduque",
+    "reopen": "Demande rouverte",
+    "expire": "Demande expirée, faute de réponse",
+    "propose_revocation": "Annulation proposée",
+    "revoke": "Acceptation annulée",
+    "remind": "Rappel envoyé",
+    "late": "Échéance dépassée",
 }
 _FEWEST = 20
 
@@ -42,10 +57,11 @@ def history(dossier: Dossier, *, for_staff: bool) -> list[Entry]:
     """Return what happened, oldest first; saved steps are not told one by one. One query."""
     entries = []
     for event in Event.objects.about("dossier", dossier.pk).exclude(kind="save"):
+        if event.kind in _INTERNAL and not for_staff:
+            continue
         staff = event.kind in _STAFF
         team = dossier.operator.name if dossier.operator else "L’opérateur"
-        # What an operator notes to justify an acceptance is for its colleagues.
-        private = event.kind == "approve" and not for_staff
+        private = event.kind in _PRIVATE and not for_staff
         entries.append(
             Entry(
                 label=_WORDS.get(event.kind, event.kind),

@@ -154,9 +154,24 @@ class Dossier(models.Model):
     # The verdict that let it be sent: outcome, reason, population, population_year, threshold, decided_on.
     verdict = models.JSONField(null=True, blank=True)
     submitted_at = models.DateTimeField(null=True, blank=True, help_text="First sent; a second round keeps it.")
+    last_submitted_at = models.DateTimeField(null=True, blank=True, help_text="Last sent: moves at each round.")
+    # The clock (`deadlines`): since when it runs, the working days it stood still, and since when it stands still now.
+    clock_at = models.DateTimeField(null=True, blank=True)
+    waited_days = models.PositiveSmallIntegerField(default=0)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True, help_text="By when to take or decide; null: no clock runs.")
+    watch_at = models.DateTimeField(null=True, blank=True, help_text="When more than 60 % of the time is gone.")
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     four_eyed = models.BooleanField(default=False, help_text="The decision needed a second person, and had one.")
+    duplicate_of = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="duplicates",
+        help_text="The other dossier of the organization for which this one was refused.",
+    )
     deployment = models.OneToOneField(
         Deployment, null=True, blank=True, on_delete=models.PROTECT, related_name="dossier"
     )
@@ -196,6 +211,14 @@ class Dossier(models.Model):
                 condition=~Q(status__in=["in_review", "second_approval"]) | Q(assignee__isnull=False),
                 name="dossier_review_has_an_assignee",
             ),
+            models.CheckConstraint(
+                condition=Q(duplicate_of__isnull=True) | (Q(status="rejected") & ~Q(duplicate_of=F("pk"))),
+                name="dossier_duplicate_is_refused_for_another",
+            ),
+            models.CheckConstraint(
+                condition=Q(due_at__isnull=True) | Q(status__in=["submitted", "in_review", "second_approval"]),
+                name="dossier_due_only_while_ours",
+            ),
             # Who prepared a dossier on behalf of a collectivité does not decide on it.
             models.CheckConstraint(
                 condition=Q(prepared_by__isnull=True) | Q(decided_by__isnull=True) | ~Q(prepared_by=F("decided_by")),
@@ -210,6 +233,7 @@ class Dossier(models.Model):
         indexes = [
             models.Index(fields=["status", "submitted_at"], name="dossier_queue"),
             models.Index(fields=["author", "status"], name="dossier_author"),
+            models.Index(fields=["due_at", "id"], name="dossier_due"),
         ]
 
     def __str__(self) -> str:
@@ -345,3 +369,6 @@ class Remark(models.Model):
 
     def __str__(self) -> str:
         return self.reason
+
+
+from onboarding.intake import due_models, proposal_models  # noqa: E402, F401 - Django looks for an app's models here

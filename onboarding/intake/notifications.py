@@ -61,9 +61,10 @@ def approved(dossier: Dossier, event: Event) -> None:
 
 def rejected(dossier: Dossier, event: Event, codes: Iterable[str], message: str) -> None:
     """Tell the requester the decision, its reasons and what can be done."""
-    _tell_requester(
-        "dossier_rejected", dossier, event, reasons=[reasons.label(code) for code in codes], message=message
-    )
+    labels = [reasons.label(code) for code in codes]
+    if dossier.duplicate_of:
+        labels.append(f"La demande traitée\u00a0: {dossier.duplicate_of.reference}")
+    _tell_requester("dossier_rejected", dossier, event, reasons=labels, message=message)
 
 
 def _staff_address(dossier: Dossier) -> str:

@@ -14,6 +14,7 @@ from suite.accounts.permissions import EDIT_DOSSIER, HOME, INSTRUCT, Role, allow
 from suite.accounts.rights import LIVE, operator_scope
 from suite.directory.lookup import covering, verdict_of
 from suite.directory.models import Operator, Organization
+from suite.journal.models import Event
 
 SHORTEST_CHECK = checks.SHORTEST_CHECK
 
@@ -30,6 +31,9 @@ SENSITIVE = {
     "name_unrelated": "le nom ne reprend pas celui de la collectivité, ou d’autres le portent aussi",
     "name_reserved": "le nom est réservé, sous réserve d’examen",
     "allocation": "la dotation dépasse le double de ce qui est prévu",
+    "other_holder": "le domaine a été signalé comme appartenant à une autre structure",
+    "assisted": "un opérateur a préparé cette demande pour la collectivité",
+    "reopened": "la demande avait été refusée, ou avait expiré, puis a été rouverte",
 }
 
 
@@ -40,6 +44,7 @@ class Capacity(StrEnum):
     OPERATOR = "operator"
     ASSIGNEE = "assignee"
     LEAD = "lead"
+    SYSTEM = "system"
 
 
 def capacities(dossier: Dossier, user: User) -> frozenset[Capacity]:
@@ -133,7 +138,7 @@ def route(organization: Organization) -> Operator | None:
 
 
 def sensitive(dossier: Dossier, rank: int) -> list[str]:
-    """Return why two people must decide (keys of `SENSITIVE`), empty when one is enough. About six queries."""
+    """Return why two people must decide (keys of `SENSITIVE`), empty when one is enough. About eight queries."""
     found = []
     if not verdict_of(dossier.organization).eligible:
         found.append("eligibility_override")
@@ -148,6 +153,12 @@ def sensitive(dossier: Dossier, rank: int) -> list[str]:
             found.append("name_reserved")
     if checks.beyond_allocation(dossier, times=2):
         found.append("allocation")
+    if dossier.family == Dossier.Family.EXISTING and dossier.remarks.filter(reason="domain_other_holder").exists():
+        found.append("other_holder")
+    if acting.is_assisted(dossier):
+        found.append("assisted")
+    if Event.objects.filter(stream="dossier", subject=dossier.pk, kind="reopen").exists():
+        found.append("reopened")
     return found
 
 
@@ -163,6 +174,7 @@ def facts(dossier: Dossier) -> dict[str, Any]:
         "population": organization.population,
         "population_year": organization.population_year,
         "family": dossier.family,
+        "ruleset": (dossier.verdict or {}).get("rule"),
         "mailboxes": dossier.mailboxes.count(),
         "storage_gb": dossier.storage_gb,
         "standard_mailboxes": ALLOCATION.current().mailboxes,

@@ -163,7 +163,10 @@ class StepQuerySet(models.QuerySet["Step"]):
             position__lt=models.OuterRef("position"),
         ).exclude(models.Q(status__in=Step.FINISHED) | leftover)
         return self.filter(
-            status=Step.Status.WAITING, due_at__lte=timezone.now(), deployment__closed_at__isnull=True
+            status=Step.Status.WAITING,
+            due_at__lte=timezone.now(),
+            deployment__closed_at__isnull=True,
+            deployment__closure__isnull=True,
         ).exclude(models.Exists(unfinished_before))
 
     def to_resume(self, user: User | AnonymousUser) -> "StepQuerySet":
@@ -246,3 +249,6 @@ class Step(models.Model):
     def waits_for_somebody(self) -> bool:
         """Whether the last answer was « not yet »: a reason is given, and nothing failed."""
         return self.status == self.Status.WAITING and bool(self.code) and self.failures == 0
+
+
+from onboarding.provisioning import closure_models  # noqa: E402, F401 - Django looks for an app's models here

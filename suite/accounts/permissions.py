@@ -119,6 +119,12 @@ DECIDE = Act(
     COMMUNE | HOME | ADMIN | {Role.STRANGER},
     _READS_ONLY,
 )
+SECOND = Act(
+    "Confirmer l’acceptation qu’un collègue propose ; rouvrir une demande ; annuler une acceptation, à deux",
+    frozenset({Role.LEAD}),
+    COMMUNE | HOME | ADMIN | {Role.STRANGER},
+    "Cette action revient à une personne responsable chez l’opérateur.",
+)
 SEE_DEPLOYMENT = Act("Suivre une mise en service", AT_HOME)
 OPERATE = Act(
     "Reprendre ou passer une étape bloquée",
@@ -305,6 +311,11 @@ ADDRESSES = {
     "trade:operator": Address(EDIT_OPERATOR, EDIT_OPERATOR),
     "trade:operator_version": Address(SEE_TRADE, EDIT_TRADE),
     "trade:add_operator": Address(EDIT_TRADE, EDIT_TRADE),
+    "desk:propose": Address(DECIDE, DECIDE),
+    "desk:confirm": Address(SECOND, SECOND),
+    "desk:reopen": Address(SECOND, SECOND),
+    "desk:propose_revocation": Address(SECOND, SECOND),
+    "desk:revoke": Address(SECOND, SECOND),
     "provisioning:blocked": Address(SEE_DESK),
     "provisioning:detail": Address(SEE_DEPLOYMENT),
     "provisioning:progress": Address(SEE_DEPLOYMENT),

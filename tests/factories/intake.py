@@ -1,5 +1,6 @@
 """Dossiers in each situation of their life, built without the verbs so that a test may start anywhere."""
 
+from datetime import timedelta
 from typing import Any
 
 import factory
@@ -8,6 +9,7 @@ from factory.django import DjangoModelFactory
 
 from onboarding.intake import names
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice, Remark
+from onboarding.intake.proposal_models import Proposal
 from tests.factories.accounts import UserFactory
 from tests.factories.directory import CommuneFactory, OperatorFactory
 
@@ -81,12 +83,16 @@ class DossierFactory(DjangoModelFactory[Dossier]):
             status=Dossier.Status.SUBMITTED,
             operator=factory.SubFactory(OperatorFactory),
             submitted_at=factory.LazyFunction(timezone.now),
+            last_submitted_at=factory.SelfAttribute("submitted_at"),
+            clock_at=factory.SelfAttribute("submitted_at"),
             verdict=factory.LazyFunction(lambda: dict(VERDICT)),
             terms_version="2026-11",
         )
         in_review = factory.Trait(sent=True, status=Dossier.Status.IN_REVIEW, assignee=factory.SubFactory(UserFactory))
         second_approval = factory.Trait(in_review=True, status=Dossier.Status.SECOND_APPROVAL)
-        needs_changes = factory.Trait(in_review=True, status=Dossier.Status.NEEDS_CHANGES)
+        needs_changes = factory.Trait(
+            in_review=True, status=Dossier.Status.NEEDS_CHANGES, paused_at=factory.LazyFunction(timezone.now)
+        )
         approved = factory.Trait(
             in_review=True,
             status=Dossier.Status.APPROVED,
@@ -121,3 +127,20 @@ class RemarkFactory(DjangoModelFactory[Remark]):
     reason = "mailbox_list"
     fields = factory.LazyFunction(lambda: ["mailboxes"])
     text = "Il manque l’accueil."
+
+
+class ProposalFactory(DjangoModelFactory[Proposal]):
+    """Somebody who instructs proposes to accept; the trait proposes to end an approval."""
+
+    class Meta:
+        model = Proposal
+
+    dossier = factory.SubFactory(DossierFactory, second_approval=True)
+    kind = Proposal.Kind.APPROVAL
+    proposer = factory.SelfAttribute("dossier.assignee")
+    version = factory.SelfAttribute("dossier.version")
+    reason = "Vérifié auprès de la préfecture."
+    lapses_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=7))
+
+    class Params:
+        revocation = factory.Trait(kind=Proposal.Kind.REVOCATION)

@@ -5,7 +5,7 @@ from typing import Any
 from onboarding.intake.models import Dossier
 from suite.accounts.models import User
 from suite.directory.models import Operator, Organization
-from tests.factories.intake import DossierFactory
+from tests.factories.intake import DossierFactory, ProposalFactory
 
 S = Dossier.Status
 
@@ -22,5 +22,9 @@ def situation(status: str, commune: Organization, agent: User, anct: Operator, i
             return DossierFactory.create(sent=True, operator=anct, **known)
         case S.WITHDRAWN:
             return DossierFactory.create(withdrawn=True, operator=anct, **known)
+        case S.SECOND_APPROVAL:
+            waiting = DossierFactory.create(second_approval=True, operator=anct, assignee=instructor, **known)
+            ProposalFactory.create(dossier=waiting)
+            return waiting
         case _:
             return DossierFactory.create(**{str(status): True}, operator=anct, assignee=instructor, **known)

@@ -275,31 +275,17 @@ class TestApprove:
         mine.refresh_from_db()
         assert mine.status == S.APPROVED
 
-    def test_a_sensitive_one_is_for_a_lead(self, desk: Client, mine: Dossier, lead: User) -> None:
+    def test_a_sensitive_one_is_proposed_not_accepted(self, desk: Client, mine: Dossier) -> None:
         Dossier.objects.update(storage_gb=21, allocation_reason="Archives.")
         url = f"/instruction/{mine.pk}/accepter/"
-        assert "Décision à deux personnes" in page(desk, url)
+        html = page(desk, url)
+        assert "Décision à deux personnes" in html
+        assert f"/instruction/{mine.pk}/proposer/" in html
         response = desk.post(url, {"version": "1", "rank": "0", "derogation": "Je décide."})
-        assert response.status_code == 403
-        assert "deux" in response.content.decode()
-        other = sign_in(lead)
-        assert other.post(url, {"version": "1", "rank": "0"}).status_code == 422
-        follow(other, url, rank="0", derogation="Archives du cadastre, vues avec la mairie.")
-        mine.refresh_from_db()
-        assert mine.four_eyed
-
-    def test_a_lead_may_explain_an_alternative_that_is_sensitive(self, mine: Dossier, lead: User) -> None:
-        NameChoiceFactory.create(dossier=mine, rank=1, typed="petite-cite.collectivite.fr")
-        Dossier.objects.update(accepts_alternatives=True, justification="Notre surnom.")
-        url = f"/instruction/{mine.pk}/accepter/"
-        client = sign_in(lead)
-        response = client.post(url, {"version": "1", "rank": "1"})
         assert response.status_code == 422
-        assert 'href="#id_derogation"' in response.content.decode()
-        follow(client, url, rank="1", derogation="Surnom attesté par la préfecture.")
+        assert "se décide à deux" in response.content.decode()
         mine.refresh_from_db()
-        assert mine.deployment
-        assert mine.deployment.domain == "petite-cite.collectivite.fr"
+        assert mine.status == S.IN_REVIEW
 
     @pytest.mark.parametrize("rank", ["", "1", "9", "x"])
     def test_a_name_not_offered_is_refused(self, rank: str, desk: Client, mine: Dossier) -> None:
@@ -344,12 +330,13 @@ class TestReject:
         self, desk: Client, mine: Dossier, lead: User
     ) -> None:
         data = {"version": "1", "reasons": ["other"], "message": "Une longue explication."}
-        sign_in(lead).post(f"/instruction/{mine.pk}/accepter/", {"version": "1", "rank": "0"})
+        refused = data | {"message": "Non, et voici pourquoi."}
+        sign_in(lead).post(f"/instruction/{mine.pk}/refuser/", refused)
         response = desk.post(f"/instruction/{mine.pk}/refuser/", data)
         html = response.content.decode()
         assert response.status_code == 409
         assert "Une longue explication." in html
-        assert "Acceptée" in html
+        assert "Refusée" in html
 
 
 class TestRequestChanges:

@@ -6,17 +6,18 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 
-from onboarding.intake import workflow
+from onboarding.intake import contents, workflow
 from onboarding.intake.models import Dossier
 from onboarding.intake.moves import Refusal
 from onboarding.intake.workflow import Point
-from suite.accounts.models import User
+from suite.accounts.models import OperatorRole, User
 from suite.directory.models import Operator, Organization
 from suite.journal.models import Event
 from suite.notices.models import Notice
 from tests.factories.accounts import MembershipFactory
 from tests.factories.directory import CommuneFactory
 from tests.factories.intake import DossierFactory
+from tests.intake.conftest import staff
 from tests.intake.situations import situation
 
 S = Dossier.Status
@@ -100,7 +101,7 @@ class TestRaces:
         check = "Les deux communes ont montré le même contrat."
         answers = together(
             lambda: workflow.approve(Dossier.objects.get(pk=first.pk), by=instructor, version=1, check=check),
-            lambda: workflow.approve(Dossier.objects.get(pk=second.pk), by=lead, version=1, check=check),
+            lambda: workflow.approve(Dossier.objects.get(pk=second.pk), by=instructor, version=1, check=check),
         )
         assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "GuardFailed"]
         assert Dossier.objects.filter(deployment__isnull=False).count() == 1
@@ -109,3 +110,67 @@ class TestRaces:
         first, second = together(*[lambda: workflow.create(commune, by=agent)] * 2)
         assert first == second
         assert Dossier.objects.count() == 1
+
+    def test_r06_of_twenty_decisions_at_once_one_wins(
+        self, commune: Organization, agent: User, anct: Operator, instructor: User, lead: User
+    ) -> None:
+        dossier = situation(S.IN_REVIEW, commune, agent, anct, instructor)
+        calls: list[Callable[[], object]] = [
+            lambda: workflow.approve(dossier, by=instructor, version=1),
+            lambda: workflow.reject(dossier, ["other"], by=lead, version=1, message="Non."),
+            lambda: workflow.request_changes(dossier, POINTS, by=instructor, version=1),
+            lambda: workflow.withdraw(dossier, by=agent, version=1),
+        ]
+        answers = together(*calls * 5)
+        assert [type(answer).__name__ for answer in answers].count("Dossier") == 1
+        assert {type(answer).__name__ for answer in answers} <= {"Dossier", "WrongState", "Stale"}
+        assert Event.objects.filter(stream="dossier").count() == 1
+        now = Dossier.objects.get()
+        assert now.version == 2
+        assert (now.deployment is not None) == (now.status == S.APPROVED)
+
+    def test_two_leads_confirm_and_one_deployment_starts(
+        self, commune: Organization, agent: User, anct: Operator, instructor: User, lead: User
+    ) -> None:
+        dossier = situation(S.SECOND_APPROVAL, commune, agent, anct, instructor)
+        other = staff(anct, OperatorRole.Role.LEAD)
+        answers = together(*[lambda who=who: workflow.approve(dossier, by=who, version=1) for who in (lead, other)])
+        assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "WrongState"]
+        assert Event.objects.filter(kind="approve").count() == 1
+        assert Event.objects.filter(stream="deployment", kind="started").count() == 1
+
+    def test_it_is_accepted_or_withdrawn(
+        self, commune: Organization, agent: User, anct: Operator, instructor: User
+    ) -> None:
+        dossier = situation(S.IN_REVIEW, commune, agent, anct, instructor)
+        answers = together(
+            lambda: workflow.approve(dossier, by=instructor, version=1),
+            lambda: workflow.withdraw(dossier, by=agent, version=1),
+        )
+        assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "WrongState"]
+        now = Dossier.objects.get()
+        assert (now.deployment is not None) == (now.status == S.APPROVED)
+
+    def test_a_save_and_the_sending_at_once_never_send_what_was_not_seen(
+        self, commune: Organization, agent: User, anct: Operator
+    ) -> None:
+        dossier = DossierFactory.create(organization=commune, author=agent)
+        values = contents.read(dossier, 4) | {"storage_gb": 7}
+        answers = together(
+            lambda: workflow.save_step(dossier, 4, values, by=agent, version=1),
+            lambda: workflow.submit(dossier, by=agent, version=1),
+        )
+        assert [type(answer).__name__ for answer in answers].count("Dossier") == 1
+        now = Dossier.objects.get()
+        assert (now.status, now.storage_gb) in {(S.DRAFT, 7), (S.SUBMITTED, 10)}
+
+    def test_two_leads_reopen_and_it_is_reopened_once(
+        self, commune: Organization, agent: User, anct: Operator, instructor: User, lead: User
+    ) -> None:
+        dossier = situation(S.REJECTED, commune, agent, anct, instructor)
+        other = staff(anct, OperatorRole.Role.LEAD)
+        answers = together(
+            *[lambda who=who: workflow.reopen(dossier, by=who, version=1, reason="Oui.") for who in (lead, other)]
+        )
+        assert sorted(type(answer).__name__ for answer in answers) == ["Dossier", "WrongState"]
+        assert Event.objects.filter(kind="reopen").count() == 1

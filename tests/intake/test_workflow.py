@@ -17,7 +17,13 @@ from suite.journal.models import Event
 from suite.notices.models import Notice
 from tests.factories.accounts import MembershipFactory, UserFactory
 from tests.factories.directory import CommuneFactory, EpciFactory, NameFactory, OperatorFactory
-from tests.factories.intake import DossierFactory, MailboxRequestFactory, NameChoiceFactory, RemarkFactory
+from tests.factories.intake import (
+    DossierFactory,
+    MailboxRequestFactory,
+    NameChoiceFactory,
+    ProposalFactory,
+    RemarkFactory,
+)
 from tests.intake.conftest import staff
 from tests.intake.situations import situation
 
@@ -41,8 +47,20 @@ def run(event: str, dossier: Dossier, by: User) -> Dossier:
         "request_changes": lambda: workflow.request_changes(dossier, POINTS, by=by, version=version),
         "approve": lambda: workflow.approve(dossier, by=by, version=version),
         "reject": lambda: workflow.reject(dossier, ["not_public_use"], by=by, version=version, message="Non."),
+        "propose_approval": lambda: propose(dossier, by),
+        "reopen": lambda: workflow.reopen(dossier, by=by, version=version, reason="Nouvelle pièce reçue."),
+        "propose_revocation": lambda: workflow.propose_revocation(dossier, by=by, version=version, reason="Fraude."),
+        "revoke": lambda: workflow.revoke(dossier, by=by, version=version),
     }
     return calls[event]()
+
+
+def propose(dossier: Dossier, by: User) -> Dossier:
+    """Make the dossier one of those that take two people, and propose it."""
+    Dossier.objects.filter(pk=dossier.pk).update(storage_gb=21, allocation_reason="Archives.")
+    return workflow.propose_approval(
+        Dossier.objects.get(pk=dossier.pk), by=by, version=dossier.version, reason="Vérifié auprès de la préfecture."
+    )
 
 
 SHARED = {
@@ -69,7 +87,12 @@ TABLE: dict[str, dict[str, str]] = {
     "request_changes": {S.IN_REVIEW: S.NEEDS_CHANGES, S.SECOND_APPROVAL: S.NEEDS_CHANGES},
     "approve": {S.IN_REVIEW: S.APPROVED, S.SECOND_APPROVAL: S.APPROVED},
     "reject": {S.IN_REVIEW: S.REJECTED, S.SECOND_APPROVAL: S.REJECTED},
+    "propose_approval": {S.IN_REVIEW: S.SECOND_APPROVAL},
+    "reopen": {S.REJECTED: S.IN_REVIEW, S.EXPIRED: S.IN_REVIEW},
+    "propose_revocation": {S.APPROVED: S.APPROVED},
+    "revoke": {S.APPROVED: S.REVOKED},
 }
+LEADS_EVENTS = {"reopen", "propose_revocation", "revoke"}
 REQUESTERS_EVENTS = {"save", "submit", "resubmit", "withdraw"}
 SENT_STATES = [state for state in S.values if state not in {S.DRAFT, S.EXPIRED}]
 
@@ -78,12 +101,18 @@ SENT_STATES = [state for state in S.values if state not in {S.DRAFT, S.EXPIRED}]
 @pytest.mark.parametrize("status", S.values)
 @pytest.mark.parametrize("event", TABLE)
 def test_every_event_in_every_state(  # noqa: PLR0917 - the table's axes and the people
-    event: str, status: str, commune: Organization, agent: User, anct: Operator, instructor: User
+    event: str, status: str, commune: Organization, agent: User, anct: Operator, instructor: User, lead: User
 ) -> None:
     dossier = situation(status, commune, agent, anct, instructor)
     if status == S.NEEDS_CHANGES:
         RemarkFactory.create(dossier=dossier, touched=True)
-    by = agent if event in REQUESTERS_EVENTS else instructor
+    if status == S.EXPIRED and event == "reopen":  # one that was sent
+        Dossier.objects.update(submitted_at=timezone.now(), operator=anct, verdict={})
+    if event == "revoke" and status == S.APPROVED:
+        ProposalFactory.create(dossier=dossier, revocation=True)
+    dossier = Dossier.objects.get()
+    second = event in LEADS_EVENTS or (event, status) == ("approve", S.SECOND_APPROVAL)
+    by = agent if event in REQUESTERS_EVENTS else lead if second else instructor
     target = TABLE[event].get(status)
     assert (event in allowed(dossier, by)) == (target is not None)
     if target is None:
@@ -114,9 +143,9 @@ def test_every_event_in_every_state(  # noqa: PLR0917 - the table's axes and the
         ("commune reader", set()),
         ("stranger", set()),
         ("suspended", set()),
-        ("assignee", {"assign", "release", "request_changes", "approve", "reject"}),
+        ("assignee", {"assign", "release", "request_changes", "propose_approval", "approve", "reject"}),
         ("other instructor", {"assign"}),
-        ("lead", {"assign", "release", "request_changes", "approve", "reject"}),
+        ("lead", {"assign", "release", "request_changes", "reject"}),
         ("operator reader", set()),
         ("operator elsewhere", set()),
         ("operator here", {"assign"}),
@@ -359,7 +388,7 @@ class TestChanges:
         assert sent.status == S.SUBMITTED
         assert sent.assignee is None
 
-    def test_the_same_reason_twice_tells_twice(
+    def test_r07_the_same_reason_twice_is_two_events_and_two_notices(
         self, commune: Organization, agent: User, anct: Operator, instructor: User
     ) -> None:
         dossier = situation(S.IN_REVIEW, commune, agent, anct, instructor)
@@ -367,7 +396,10 @@ class TestChanges:
             back = workflow.request_changes(dossier, POINTS, by=instructor, version=dossier.version)
             dossier.remarks.update(touched=True)
             dossier = workflow.resubmit(back, by=agent, version=back.version)
-        assert Notice.objects.filter(kind="dossier_changes_requested").count() == 2
+        events = Event.objects.filter(kind="request_changes")
+        assert [event.payload["reasons"] for event in events] == [["mailbox_list"]] * 2
+        notices = Notice.objects.filter(kind="dossier_changes_requested")
+        assert {notice.event for notice in notices} == set(events)
 
 
 @pytest.mark.django_db
@@ -481,11 +513,16 @@ class TestApprove:
             case "mandate":
                 agent.memberships.update(state=Membership.State.SUSPENDED)
         dossier = Dossier.objects.get()
-        with pytest.raises(NotAllowed, match="deux"):
+        with pytest.raises(GuardFailed, match="deux"):
             workflow.approve(dossier, by=instructor, version=1, derogation="Je le veux.")
-        with pytest.raises(GuardFailed, match="dérogation"):
-            workflow.approve(dossier, by=lead, version=1)
-        done = workflow.approve(dossier, by=lead, version=1, derogation="Vérifié auprès de la préfecture.")
+        with pytest.raises(NotAllowed, match="instruit"):
+            workflow.approve(dossier, by=lead, version=1, derogation="Je le veux.")
+        with pytest.raises(GuardFailed, match="pourquoi"):
+            workflow.propose_approval(dossier, by=instructor, version=1)
+        proposed = workflow.propose_approval(dossier, by=instructor, version=1, reason="Vérifié à la préfecture.")
+        with pytest.raises(NotAllowed):
+            workflow.approve(proposed, by=instructor, version=proposed.version)
+        done = workflow.approve(proposed, by=lead, version=proposed.version)
         assert done.status == S.APPROVED
         assert done.four_eyed
         assert done.decided_by != done.assignee
@@ -495,18 +532,19 @@ class TestApprove:
         self, commune: Organization, agent: User, anct: Operator, lead: User
     ) -> None:
         dossier = situation(S.IN_REVIEW, commune, agent, anct, lead)
-        Dossier.objects.update(storage_gb=21, allocation_reason="Archives.")
-        with pytest.raises(NotAllowed):
-            workflow.approve(Dossier.objects.get(), by=lead, version=1, derogation="Seul.")
+        proposed = propose(dossier, lead)
+        assert "approve" not in allowed(proposed, lead)
+        with pytest.raises(NotAllowed, match="une autre personne"):
+            workflow.approve(proposed, by=lead, version=proposed.version, derogation="Seul.")
         assert dossier.deployment is None
 
     def test_a_commune_that_grew_meanwhile_is_not_accepted(
         self, commune: Organization, agent: User, anct: Operator, instructor: User, lead: User
     ) -> None:
-        situation(S.IN_REVIEW, commune, agent, anct, instructor)
+        waiting = situation(S.SECOND_APPROVAL, commune, agent, anct, instructor)
         Organization.objects.filter(pk=commune.pk).update(population=3500)
         with pytest.raises(GuardFailed):
-            workflow.approve(Dossier.objects.get(), by=lead, version=1, derogation="Presque.")
+            workflow.approve(Dossier.objects.get(pk=waiting.pk), by=lead, version=1, derogation="Presque.")
 
     def test_an_organization_is_built_once(
         self, commune: Organization, agent: User, anct: Operator, instructor: User

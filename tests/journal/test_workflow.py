@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from io import StringIO
+from pathlib import Path
 from threading import Barrier, Thread
 from zoneinfo import ZoneInfo
 
@@ -13,11 +14,15 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
 from suite.journal.models import Event
-from suite.journal.workflow import Broken, record, verify
+from suite.journal.workflow import Broken, heads, record, verify
 from tests.factories.accounts import UserFactory
 from tests.factories.journal import EventFactory
 
 SUBJECT = uuid.UUID(int=7)
+# The second event and the third, told in the other order.
+SWAPPED = """UPDATE journal_event SET seq = 9 WHERE seq = 2;
+             UPDATE journal_event SET seq = 2 WHERE seq = 3;
+             UPDATE journal_event SET seq = 3 WHERE seq = 9"""
 
 
 @contextmanager
@@ -27,6 +32,7 @@ def without_the_trigger() -> Iterator[None]:
         cursor.execute("ALTER TABLE journal_event DISABLE TRIGGER journal_event_append_only")
     yield
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # or the table waits for its checks
         cursor.execute("ALTER TABLE journal_event ENABLE TRIGGER journal_event_append_only")
 
 
@@ -64,6 +70,17 @@ class TestRecord:
             cursor.execute(change)
 
         assert Event.objects.get().kind == "essai.fait"
+
+    def test_the_database_refuses_to_empty_the_journal(self) -> None:
+        EventFactory.create()
+        with connection.cursor() as cursor:  # the tests' own set-up puts it aside (tests/conftest.py)
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("ALTER TABLE journal_event ENABLE TRIGGER journal_event_no_truncate")
+
+        with pytest.raises(IntegrityError, match="TRUNCATE refused"), transaction.atomic():
+            connection.cursor().execute("TRUNCATE journal_event CASCADE")
+
+        assert Event.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -112,6 +129,9 @@ class TestVerify:
             ("UPDATE journal_event SET actor = gen_random_uuid() WHERE seq = 3", [3]),
             ("UPDATE journal_event SET hash = repeat('0', 64) WHERE seq = 1", [1, 2]),
             ("UPDATE journal_event SET seq = 9 WHERE seq = 3", [9]),
+            ("DELETE FROM journal_eventtext; DELETE FROM journal_event WHERE seq = 2", [3]),
+            (f"DELETE FROM journal_eventtext; DELETE FROM journal_event WHERE seq = 1 AND subject = '{SUBJECT}'", [2]),
+            (SWAPPED, [2, 3]),
         ],
     )
     def test_a_rewritten_event_is_named(self, forgery: str, seen: list[int]) -> None:
@@ -128,7 +148,58 @@ class TestVerify:
 
 
 @pytest.mark.django_db
+class TestHeads:
+    def test_a_chain_cut_at_its_end_holds_by_itself_and_not_against_its_head(self) -> None:
+        EventFactory.create_batch(3, subject=SUBJECT)
+        known = heads()
+        with without_the_trigger(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM journal_eventtext; DELETE FROM journal_event WHERE seq = 3")
+
+        assert verify() == []
+        assert verify(known) == [Broken("essai", SUBJECT, 3)]
+
+    def test_a_chain_made_anew_or_gone_is_seen(self) -> None:
+        EventFactory.create(subject=SUBJECT, payload={"a": 1})
+        gone = EventFactory.create()
+        known = heads()
+        with without_the_trigger(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM journal_eventtext; DELETE FROM journal_event")
+        EventFactory.create(subject=SUBJECT, payload={"a": 2})
+
+        assert verify() == []
+        assert set(verify(known)) == {Broken("essai", SUBJECT, 1), Broken("essai", gone.subject, 1)}
+
+    def test_a_journal_that_grew_holds_against_its_old_heads(self) -> None:
+        EventFactory.create(subject=SUBJECT)
+        known = heads()
+        EventFactory.create_batch(2, subject=SUBJECT)
+
+        assert verify(known) == []
+
+
+@pytest.mark.django_db
 class TestVerifyJournalCommand:
+    def test_heads_are_kept_in_a_file_and_compared_with_it(self, tmp_path: Path) -> None:
+        EventFactory.create_batch(2, subject=SUBJECT)
+        kept = tmp_path / "heads"
+        call_command("verify_journal", keep=kept, stdout=StringIO())
+        call_command("verify_journal", against=kept, stdout=StringIO())
+        with without_the_trigger(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM journal_eventtext; DELETE FROM journal_event WHERE seq = 2")
+        out = StringIO()
+
+        with pytest.raises(CommandError, match=r"1 event\(s\) do not hold"):
+            call_command("verify_journal", against=kept, stdout=out)
+
+        assert out.getvalue() == f"essai {SUBJECT} #2\n"
+
+    def test_a_file_that_is_not_one_of_heads_is_said_to_be_none(self, tmp_path: Path) -> None:
+        wrong = tmp_path / "heads"
+        wrong.write_text("essai\n")
+        for path in (wrong, tmp_path / "nothing"):
+            with pytest.raises(CommandError, match="not a file of heads"):
+                call_command("verify_journal", against=path, stdout=StringIO())
+
     def test_a_whole_journal_is_said_to_hold(self) -> None:
         EventFactory.create_batch(2)
         out = StringIO()
