@@ -111,7 +111,7 @@ def _name(dossier: Dossier, near: list[Dossier]) -> list[Item]:
         items.append(Item("Autres demandes du nom", "ok", "Aucune autre demande ouverte ne porte sur ce nom."))
     if availability.taken([choice.fqdn]):
         return [*items, Item("Disponibilité", "ko", availability.TAKEN)]
-    known = availability.unheld(dossier.family)
+    known = availability.check_name(choice.fqdn, dossier.family, dossier)
     return [*items, Item("Disponibilité", "ok" if known.code == "free" else "manual", known.note)]
 
 

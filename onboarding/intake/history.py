@@ -9,7 +9,7 @@ from onboarding.intake import reasons
 from onboarding.intake.models import Dossier
 from suite.journal.models import Event
 
-_STAFF = frozenset({"prepare", "take", "assign", "release", "request_changes", "approve", "reject"})
+_STAFF = frozenset({"prepare", "take", "assign", "release", "request_changes", "approve", "reject", "name_question"})
 _WORDS = {
     "create": "Brouillon créé",
     "prepare": "Demande préparée par un opérateur, pour la collectivité",
@@ -23,6 +23,12 @@ _WORDS = {
     "request_changes": "Corrections demandées",
     "approve": "Demande acceptée",
     "reject": "Demande refusée",
+    "proof_started": "Preuve de détention du domaine commencée",
+    "domain_proved": "Détention du domaine prouvée",
+    "proof_lost": "L’enregistrement de preuve ne se voit plus",
+    "name_taken": "Le nom souhaité a été donné à une autre demande",
+    "name_question": "Un nom de remplacement est proposé à la collectivité",
+    "name_answered": "La collectivité a répondu sur le nom de remplacement",
 }
 _FEWEST = 20
 

@@ -345,3 +345,8 @@ class Remark(models.Model):
 
     def __str__(self) -> str:
         return self.reason
+
+
+# The rest of the app's tables, a module per noun.
+from onboarding.intake.name_models import LostName, NameLookup, NameQuestion  # noqa: E402, F401
+from onboarding.intake.proof_models import OwnershipProof  # noqa: E402, F401

@@ -29,6 +29,7 @@ SENSITIVE = {
     "mandate_override": "l’habilitation du demandeur est en dessous de ce que ce nom demande ; un code par courrier ou "
     "un document signé du maire l’élève",
     "name_unrelated": "le nom ne reprend pas celui de la collectivité, ou d’autres le portent aussi",
+    "domain_other_holder": "le nom se tient sous celui d’une autre structure, dont l’accord écrit est nécessaire",
     "name_reserved": "le nom est réservé, sous réserve d’examen",
     "allocation": "la dotation dépasse le double de ce qui est prévu",
 }
@@ -147,6 +148,8 @@ def sensitive(dossier: Dossier, rank: int) -> list[str]:
             found.append("name_unrelated")
         if (kept := names.reserved(label)) and not kept.blocked:
             found.append("name_reserved")
+    if choice and dossier.family == Dossier.Family.EXISTING and names.is_subdomain(choice.fqdn):
+        found.append("domain_other_holder")
     if checks.beyond_allocation(dossier, times=2):
         found.append("allocation")
     return found

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from onboarding.intake import acting, checks, contents, notifications, reasons, rules
+from onboarding.intake import acting, alternatives, checks, contents, granting, lookups, notifications, reasons, rules
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, Remark, RequestedService, Revision
 from onboarding.intake.moves import (
@@ -151,6 +151,7 @@ def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         raise GuardFailed(checks.rivals(dossier)) from None
     if problems := [*checks.mandate_problems(sent, by), *checks.can_submit(sent)]:
         raise GuardFailed(problems)
+    lookups.ask(lookups.to_look_up(sent))
     notifications.received(sent, event)
     return sent
 
@@ -331,23 +332,14 @@ def approve(  # noqa: PLR0913 - a decision has these facts
     if accepted.operator:
         accepted.operator.organizations.add(accepted.organization)
     accepted = Dossier.objects.get(pk=accepted.pk)
+    transaction.on_commit(alternatives.wake, robust=True)
     notifications.approved(accepted, event)
     return accepted
 
 
 def _approval_problems(dossier: Dossier, *, rank: int, check: str) -> list[Problem]:
     problems = checks.can_submit(dossier)
-    choice = dossier.names.filter(rank=rank).first()
-    if choice is None or (rank and not dossier.accepts_alternatives):
-        problems.append(Problem("rank", 0, "Choisissez un des noms que la commune accepte."))
-    if dossier.family != Dossier.Family.SHARED and len(check.strip()) < rules.SHORTEST_CHECK:
-        asked = (
-            "comment la commune a prouvé qu’elle détient ce nom"
-            if dossier.family == Dossier.Family.EXISTING
-            else "comment vous avez vérifié que ce nom est libre et que la commune peut le réserver"
-        )
-        problems.append(Problem("check", 0, f"Écrivez {asked}."))
-    return problems
+    return [*problems, *granting.problems(dossier, rank, check)]
 
 
 def _build(dossier: Dossier, rank: int, *, by: User) -> Deployment:
