@@ -20,13 +20,16 @@ from suite.accounts.permissions import DECIDE, INSTRUCT, SEE_DESK, check, site_r
 def shown(dossier: Dossier) -> dict[str, Any]:
     """Return what the operators' page shows of the names: each with its check and what may be done with it.
 
-    Ten queries at most.
+    Seven queries at most.
     """
     choices = [choice for choice in dossier.names.all() if choice.fqdn and dossier.family]
     if not choices or dossier.status not in Dossier.OPEN:
         return {}
-    found = availability.check_names(dossier, [choice.fqdn for choice in choices])
-    asked = {question.fqdn: question for question in NameQuestion.objects.filter(dossier=dossier)}
+    found = availability.known(dossier)
+    open_to = len(choices) > 1 and not dossier.accepts_alternatives
+    questions = NameQuestion.objects.filter(dossier=dossier) if open_to else ()
+    asked = {question.fqdn: question for question in questions}
+    wish_is_gone = any(found[choice.fqdn].code == "taken" for choice in choices if choice.rank == 0)
     rows = []
     for choice in choices:
         question = asked.get(choice.fqdn)
@@ -36,7 +39,7 @@ def shown(dossier: Dossier) -> dict[str, Any]:
         "rows": rows,
         "namesakes": [] if dossier.family == Dossier.Family.EXISTING else availability.namesakes(dossier.organization),
         "proof": proofs.of(dossier) if dossier.family == Dossier.Family.EXISTING else None,
-        "lost": list(dossier.lost_names.values_list("fqdn", flat=True)),
+        "lost": list(dossier.lost_names.values_list("fqdn", flat=True)) if wish_is_gone else [],
         "outside": dossier.family != Dossier.Family.SHARED,
     }
 

@@ -61,7 +61,7 @@ def followed(dossier: Dossier) -> dict[str, Any]:
 
 def _known(dossier: Dossier) -> dict[str, Any]:
     typed = [choice for choice in dossier.names.all() if choice.fqdn and dossier.family]
-    found = availability.check_names(dossier, [choice.fqdn for choice in typed])
+    found = availability.known(dossier)
     return {
         "dossier": dossier,
         "choices": [(choice, found[choice.fqdn]) for choice in typed],

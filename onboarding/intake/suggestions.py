@@ -4,7 +4,8 @@ import re
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import Q
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import CharField, Q, Value
 
 from onboarding.intake import names
 from onboarding.intake.models import Dossier
@@ -26,7 +27,7 @@ class Namesake(NamedTuple):
 
 
 def relatives(organization: Organization) -> list[Namesake]:
-    """Return whatever else has this name, article and qualifier aside, one of each. Two queries, once per object.
+    """Return whatever else has this name, article and qualifier aside, one of each. One query, once per object.
 
     « La Celle » and « Celle » are relatives; only those whose `label` is the same are namesakes.
     """
@@ -40,11 +41,18 @@ def _relatives(organization: Organization) -> list[Namesake]:
     base = fold(re.sub(r"\([^)]*\)", " ", organization.name))
     # « Bors (Canton de Tude-et-Lavalette) » is folded with its qualifier.
     alike = Q(folded=base) | Q(folded__startswith=f"{base} ", name__contains="(")
+    none = Value([], output_field=ArrayField(CharField(max_length=5)))
+    blank = Value("")
+    departments = Department.objects.order_by()
     rows = (
         Name.objects.filter(alike)
         .exclude(organization=organization)
+        .order_by()
         .values_list("name", "kind", "organization__kind", "organization__department", "organization__postcodes")
-        .order_by("organization__department", "name")
+        .union(
+            departments.values_list("name", Value("département"), blank, "code", none),
+            departments.exclude(region="").values_list("region", Value("région"), blank, blank, none),
+        )
     )
     found = [
         Namesake(
@@ -55,32 +63,28 @@ def _relatives(organization: Organization) -> list[Namesake]:
             department=department or "",
             postcodes=tuple(postcodes),
         )
-        for name, kind, organization_kind, department, postcodes in rows
+        for name, kind, organization_kind, department, postcodes in sorted(rows, key=lambda row: (row[3] or "", row[0]))
         if fold(re.sub(r"\([^)]*\)", " ", name)) == base or names.slug(name) == names.slug(organization.name)
     ]
-    for code, name, region in Department.objects.values_list("code", "name", "region"):
-        found += [
-            Namesake(said, what, names.slug(said), department=code if what == "département" else "")
-            for said, what in ((name, "département"), (region, "région"))
-            if said and fold(said) == base
-        ]
     return list(dict.fromkeys(found))
 
 
 def _what(kind: str, organization_kind: str) -> str:
+    if not organization_kind:
+        return kind
     if organization_kind == Organization.Kind.EPCI:
         return "intercommunalité"
     return "commune" if kind == Name.Kind.CURRENT else Name.Kind(kind).label
 
 
 def namesakes(organization: Organization) -> list[Namesake]:
-    """Return the others that would give this organization's label. Two queries, once per object."""
+    """Return the others that would give this organization's label. One query, once per object."""
     wanted = names.slug(organization.name)
     return [one for one in relatives(organization) if one.label == wanted]
 
 
 def labels(organization: Organization) -> list[str]:
-    """Return the labels that say which organization this is, the most natural first. Two queries, once per object."""
+    """Return the labels that say which organization this is, the most natural first. One query, once per object."""
     is_commune = organization.kind == Organization.Kind.COMMUNE
     others = relatives(organization)
     postcode = organization.postcodes[0] if is_commune and organization.postcodes else ""
