@@ -128,7 +128,7 @@ def run(pk: UUID) -> None:
     if proof is None:
         return
     resolver = backends.resolver()
-    if proof.inventory is None:
+    if proof.inventory is None or None in proof.inventory.values():  # the DNS was silent about some of it
         OwnershipProof.objects.filter(pk=pk, attempt=proof.attempt).update(
             inventory=proof_reading.inventory(proof.domain, resolver), inventoried_at=timezone.now()
         )
