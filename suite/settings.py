@@ -160,6 +160,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
     },
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
+    "intake: look at names outside": {"task": "onboarding.intake.tasks.sweep_names", "schedule": 5.0},
+    "intake: keep what is known of names fresh": {"task": "onboarding.intake.tasks.refresh_names", "schedule": 60.0},
     "notices: send what is due": {"task": "suite.notices.tasks.sweep", "schedule": 10.0},
     "accounts: end mandates that are over, erase old documents": {
         "task": "suite.accounts.tasks.sweep_mandates",
@@ -286,6 +288,14 @@ AUDIT_SMTP_PORT = env.int("AUDIT_SMTP_PORT", 25)
 GEOIP_DATABASE = env.str("GEOIP_DATABASE", "")
 # Only for tests and laptops: probes may then contact addresses that are not public.
 AUDIT_PRIVATE_ADDRESSES = env.bool("AUDIT_PRIVATE_ADDRESSES", False)
+# Where registries answer RDAP, by extension, as JSON ({"fr": "https://rdap.nic.fr/"}, "*" for all the others); empty
+# means those of onboarding/intake/data/extensions.json.
+RDAP_BASE_URLS = env.json("RDAP_BASE_URLS", default={})
+# Where the name servers of this world are, as JSON ({"ns1.suite.example": "127.0.0.1:5300"}): for demonstrations and
+# tests; the others are found in the DNS, on port 53.
+NAME_SERVER_ADDRESSES = env.json("NAME_SERVER_ADDRESSES", default={})
+# Between the two readings that prove a domain.
+PROOF_APART_SECONDS = env.int("PROOF_APART_SECONDS", 600)
 COLLECTIVITE_ZONE = env.str("COLLECTIVITE_ZONE", "collectivite.fr")
 # How long a killed worker keeps its step; longer than any task may last (a system check says so).
 PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_TIME_LIMIT + 10)

@@ -79,6 +79,9 @@ TEMPLATE_OF = {
     "suite.views.not_found": "404.html",
     "suite.views.server_error": "500.html",
     "suite.views.csrf_failure": "403.html",
+    # Too many checks of names: one page for all who ask too often.
+    "onboarding.intake.views._post_step": "429.html",
+    "onboarding.intake.name_views.proof": "429.html",
     # A refusal at sign-in has one page, whichever step of the protocol finds the reason.
     "suite.accounts.views.refuse": "accounts/refuse.html",
     # Every act of two people meets a dossier that moved on in the same way.
@@ -90,7 +93,7 @@ REPLACING = ("admin/", "dsfr/", "django/", "allauth/", "account/", "mfa/", "idp/
 # delivery of what is queued.
 DOORS = {
     *("workflow.py", "moves.py", "engine.py", "delivery.py"),
-    *("teams.py", "invitations.py", "relinks.py", "mandate_workflow.py", "mandate_desk_workflow.py"),
+    *("proofs.py", "teams.py", "invitations.py", "relinks.py", "mandate_workflow.py", "mandate_desk_workflow.py"),
 }
 NEVER_NAMES = {"utils", "helpers", "common", "services", "constants", "core", "misc", "tools"}
 MOST_LINES = 400

@@ -106,6 +106,25 @@ class Resolver:
         return [(server, 53) for server in machine.nameservers if isinstance(server, str)]
 
 
+class Authority(Resolver):
+    """Asks one authoritative server of a domain, and believes only what it says with authority."""
+
+    LIFETIME: ClassVar[float] = 4.0
+
+    def __init__(self, address: str, port: int = 53) -> None:
+        self.server = (address, port)
+
+    def servers(self) -> list[tuple[str, int]]:
+        return [self.server]
+
+    def exchange(self, query: dns.message.QueryMessage, server: str, port: int, timeout: float) -> dns.message.Message:
+        query.flags &= ~dns.flags.RD
+        response = super().exchange(query, server, port, timeout)
+        if response.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN} and not response.flags & dns.flags.AA:
+            raise ValueError("the server does not speak for this domain")
+        return response
+
+
 def gather(domain: str, *, selectors: Iterable[str] = (), by: Lookups | None = None) -> Facts:
     """Look up what `rules.inspect` judges, one question after the other: for one domain, now."""
     return drive(mail(domain, selectors=selectors, beyond=False), by or Resolver())

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from onboarding.intake import acting, checks, notifications, rules, second_notifications
+from onboarding.intake import acting, alternatives, checks, granting, notifications, rules, second_notifications
 from onboarding.intake.calendar import add_working_days
 from onboarding.intake.checks import Problem
 from onboarding.intake.deadlines import department_of
@@ -151,6 +151,7 @@ def _accept(accepted: Dossier, event: Event, rank: int, *, by: User, four_eyed: 
     if accepted.operator:
         accepted.operator.organizations.add(accepted.organization)
     accepted = Dossier.objects.get(pk=accepted.pk)
+    transaction.on_commit(alternatives.wake, robust=True)
     notifications.approved(accepted, event)
     return accepted
 
@@ -158,24 +159,10 @@ def _accept(accepted: Dossier, event: Event, rank: int, *, by: User, four_eyed: 
 def _problems(dossier: Dossier, *, rank: int, check: str) -> list[Problem]:
     """Return what keeps the dossier from being accepted under that name, whoever accepts."""
     return [
-        *_approval_problems(dossier, rank=rank, check=check),
+        *checks.can_submit(dossier),
+        *granting.problems(dossier, rank, check),
         *checks.approval_mandate_problems(dossier, check),
     ]
-
-
-def _approval_problems(dossier: Dossier, *, rank: int, check: str) -> list[Problem]:
-    problems = checks.can_submit(dossier)
-    choice = dossier.names.filter(rank=rank).first()
-    if choice is None or (rank and not dossier.accepts_alternatives):
-        problems.append(Problem("rank", 0, "Choisissez un des noms que la commune accepte."))
-    if dossier.family != Dossier.Family.SHARED and len(check.strip()) < rules.SHORTEST_CHECK:
-        asked = (
-            "comment la commune a prouvé qu’elle détient ce nom"
-            if dossier.family == Dossier.Family.EXISTING
-            else "comment vous avez vérifié que ce nom est libre et que la commune peut le réserver"
-        )
-        problems.append(Problem("check", 0, f"Écrivez {asked}."))
-    return problems
 
 
 def _build(dossier: Dossier, rank: int, *, by: User) -> Deployment:

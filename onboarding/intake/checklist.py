@@ -109,10 +109,9 @@ def _name(dossier: Dossier, near: list[Dossier]) -> list[Item]:
         items.append(Item("Autres demandes du nom", "ko", f"{NBSP}; ".join(told_apart)))
     else:
         items.append(Item("Autres demandes du nom", "ok", "Aucune autre demande ouverte ne porte sur ce nom."))
-    if availability.taken([choice.fqdn]):
-        return [*items, Item("Disponibilité", "ko", availability.TAKEN)]
-    known = availability.unheld(dossier.family)
-    return [*items, Item("Disponibilité", "ok" if known.code == "free" else "manual", known.note)]
+    known = availability.known(dossier)[choice.fqdn]
+    result = {"free": "ok", "taken": "ko"}.get(known.code, "manual")
+    return [*items, Item("Disponibilité", result, known.note)]
 
 
 def _allocation(dossier: Dossier) -> Item:

@@ -5,12 +5,12 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 
 from onboarding.intake import mailboxes, names
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice, Remark, RequestedService
 from onboarding.intake.reasons import COLUMNS
+from onboarding.intake.suggestions import extension_of
 
 # A step's values by form field: text, booleans, numbers, dates, and for step 3 a list of rows.
 Values = dict[str, Any]
@@ -111,9 +111,7 @@ def write(dossier: Dossier, values: Values) -> None:
 
 
 def _write_names(dossier: Dossier, values: Values) -> None:
-    extension = {Dossier.Family.SHARED: settings.COLLECTIVITE_ZONE, Dossier.Family.NEW: "fr"}.get(
-        Dossier.Family(values["family"]) if values["family"] else Dossier.Family.EXISTING, ""
-    )
+    extension = extension_of(values["family"])
     NameChoice.objects.filter(dossier=dossier).delete()
     rows = []
     for rank, field in enumerate(NAME_FIELDS):

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from onboarding.intake import checks, contents, moves, rules, workflow
+from onboarding.intake import checks, contents, granting, moves, name_desk, rules, workflow
 from onboarding.intake.checklist import checklist
 from onboarding.intake.checks import Problem
 from onboarding.intake.decisions import ApproveForm, AssignForm, ChangesForm, RejectForm
@@ -147,6 +147,7 @@ def _render_detail(request: HttpRequest, dossier: Dossier, refusal: moves.Refusa
         "deployment": deployment_of(dossier),
         "history": history(dossier, for_staff=True),
         "remarks": points(contents.open_remarks(dossier)),
+        "names": name_desk.shown(dossier),
         "refusal": refusal,
         # What a person wrote for a decision that came too late is not lost.
         "typed": [text for name in WORDS if (text := request.POST.get(name, "").strip())] if refusal else [],
@@ -279,6 +280,7 @@ def approve(request: HttpRequest, pk: object) -> HttpResponse:
     problems: list[Problem] = []
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
+        granting.refresh(dossier)
         try:
             return _answer(
                 request,

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from onboarding.intake import assisted_views, desk, second_views
+from onboarding.intake import assisted_views, desk, name_desk, second_views
 
 app_name = "desk"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("<uuid:pk>/rendre/", desk.release, name="release"),
     path("<uuid:pk>/confier/", desk.assign, name="assign"),
     path("<uuid:pk>/accepter/", desk.approve, name="approve"),
+    path("<uuid:pk>/noms/verifier/", name_desk.check_names, name="check_names"),
+    path("<uuid:pk>/noms/proposer/", name_desk.ask_name, name="ask_name"),
     path("<uuid:pk>/refuser/", desk.reject, name="reject"),
     path("<uuid:pk>/demander-des-corrections/", desk.request_changes, name="request_changes"),
     path("<uuid:pk>/proposer/", second_views.propose, name="propose"),

@@ -11,7 +11,7 @@ from suite.journal.models import Event
 
 _STAFF = frozenset({
     *("prepare", "take", "assign", "release", "request_changes", "propose_approval", "approve", "reject", "reopen"),
-    *("propose_revocation", "revoke"),
+    *("propose_revocation", "revoke", "name_question"),
 })  # fmt: skip
 # What the team settles among itself, or with the clock.
 _INTERNAL = frozenset({"late", "propose_revocation"})
@@ -38,6 +38,12 @@ _WORDS = {
     "revoke": "Acceptation annulée",
     "remind": "Rappel envoyé",
     "late": "Échéance dépassée",
+    "proof_started": "Preuve de détention du domaine commencée",
+    "domain_proved": "Détention du domaine prouvée",
+    "proof_lost": "L’enregistrement de preuve ne se voit plus",
+    "name_taken": "Le nom souhaité a été donné à une autre demande",
+    "name_question": "Un nom de remplacement est proposé à la collectivité",
+    "name_answered": "La collectivité a répondu sur le nom de remplacement",
 }
 _FEWEST = 20
 

@@ -371,4 +371,7 @@ class Remark(models.Model):
         return self.reason
 
 
+# The rest of the app's tables, a module per noun.
 from onboarding.intake import due_models, proposal_models  # noqa: E402, F401 - Django looks for an app's models here
+from onboarding.intake.name_models import LostName, NameLookup, NameQuestion  # noqa: E402, F401
+from onboarding.intake.proof_models import OwnershipProof  # noqa: E402, F401

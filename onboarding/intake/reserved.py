@@ -1,47 +1,18 @@
 """The names kept from the public (`requests.md`, 4): a setting of the trade, and what it is before any change."""
 
 import datetime as dt
+import json
 import re
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
+from pathlib import Path
 
 from django.utils import timezone
 
 from suite.trade import fields
 from suite.trade.registry import Problem, Schema, register
 
-_TECHNICAL = "Ce nom est réservé à un usage technique. Choisissez-en un autre."
-_STATE = "Ce nom est réservé aux services de l’État. Choisissez-en un autre."
-_PARTISAN = "Ce nom ressemble à celui d’une liste ou d’une année : deux personnes le reliront."
-# What is decided, why, where it comes from, and the patterns.
-DEFAULT = (
-    (
-        "block",
-        _TECHNICAL,
-        "Usages du DNS et de la messagerie",
-        (
-            "www www# www## mail mail# mail## smtp smtp# smtp## imap imap# imap## ns ns# ns## mx mx# mx## dns dns# "
-            "dns## pop pop3 webmail autoconfig autodiscover localhost wpad ftp ntp ldap vpn api isatap broadcasthost _*"
-        ),
-    ),
-    (
-        "block",
-        _STATE,
-        "Services de l’État, liste du programme",
-        (
-            "gouv gouvernement prefecture impots police gendarmerie urgence urgences elections anct suite "
-            "service-public assemblee senat elysee matignon justice douane douanes franceconnect proconnect "
-            "collectivite republique republique-francaise france etat"
-        ),
-    ),
-    (
-        "review",
-        _PARTISAN,
-        "Usages des listes municipales",
-        "ensemble-* avec-* pour-* tous-* union-* agir-* elan-* liste-* *19## *20##",
-    ),
-)
-
+DATA = Path(__file__).parent / "data" / "reserved_names.json"
 BLOCK, REVIEW = "block", "review"
 _PATTERN = re.compile(r"[a-z0-9_*#-]{1,63}")
 
@@ -90,12 +61,9 @@ class ReservedNames(tuple[ReservedName, ...]):
 
 @cache
 def default_reserved() -> ReservedNames:
-    """Return the names of `requests.md`, 4."""
-    return ReservedNames(
-        ReservedName(pattern, decision, reason, source)
-        for decision, reason, source, patterns in DEFAULT
-        for pattern in patterns.split()
-    )
+    """Return the names of `requests.md`, 4, as shipped. Raises Invalid for a malformed entry."""
+    rows = json.loads(DATA.read_text())["entries"]
+    return load_reserved([{**row, "decision": row["level"]} for row in rows])
 
 
 def load_reserved(value: object) -> ReservedNames:

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from onboarding.intake import acting, availability, checks, names
-from onboarding.intake.models import Dossier
+from onboarding.intake.models import Dossier, NameChoice
 from onboarding.intake.trade import ALLOCATION
 from onboarding.provisioning.models import Deployment
 from suite.accounts.mandates import missing
@@ -31,7 +31,7 @@ SENSITIVE = {
     "name_unrelated": "le nom ne reprend pas celui de la collectivité, ou d’autres le portent aussi",
     "name_reserved": "le nom est réservé, sous réserve d’examen",
     "allocation": "la dotation dépasse le double de ce qui est prévu",
-    "other_holder": "le domaine a été signalé comme appartenant à une autre structure",
+    "other_holder": "le domaine dépend d’une autre structure, dont l’accord écrit est nécessaire",
     "assisted": "un opérateur a préparé cette demande pour la collectivité",
     "reopened": "la demande avait été refusée, ou avait expiré, puis a été rouverte",
 }
@@ -151,15 +151,20 @@ def sensitive(dossier: Dossier, rank: int) -> list[str]:
             found.append("name_unrelated")
         if (kept := names.reserved(label)) and not kept.blocked:
             found.append("name_reserved")
+    if dossier.family == Dossier.Family.EXISTING and _held_by_another(dossier, choice):
+        found.append("other_holder")
     if checks.beyond_allocation(dossier, times=2):
         found.append("allocation")
-    if dossier.family == Dossier.Family.EXISTING and dossier.remarks.filter(reason="domain_other_holder").exists():
-        found.append("other_holder")
     if acting.is_assisted(dossier):
         found.append("assisted")
     if Event.objects.filter(stream="dossier", subject=dossier.pk, kind="reopen").exists():
         found.append("reopened")
     return found
+
+
+def _held_by_another(dossier: Dossier, choice: NameChoice | None) -> bool:
+    under = choice is not None and names.is_subdomain(choice.fqdn)
+    return under or dossier.remarks.filter(reason="domain_other_holder").exists()
 
 
 def facts(dossier: Dossier) -> dict[str, Any]:

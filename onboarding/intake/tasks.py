@@ -1,12 +1,54 @@
-"""Celery's way in. A message only wakes: late, lost or doubled, it changes nothing."""
+"""Celery's way in: the rows remember what is due, Celery only wakes. Late, lost or doubled, it changes nothing."""
 
 import logging
+from uuid import UUID
 
 from celery import shared_task
+from django.utils import timezone
 
-from onboarding.intake import windows
+from onboarding.intake import alternatives, lookups, proofs, windows
+from onboarding.intake.name_models import NameLookup
+from onboarding.intake.proof_models import OwnershipProof
 
 logger = logging.getLogger(__name__)
+
+# What one sweep wakes; the next, seconds later, wakes the rest.
+BATCH = 50
+
+
+@shared_task
+def look_up(fqdn: str) -> None:
+    """Look one name up outside, if it is due."""
+    lookups.run(fqdn)
+
+
+@shared_task
+def read_proof(proof: str) -> None:
+    """Read one proof of ownership at the domain's own servers, if it is due."""
+    proofs.run(UUID(proof))
+
+
+@shared_task
+def sweep_names() -> None:
+    """Wake whatever is due."""
+    now = timezone.now()
+    for fqdn in NameLookup.objects.filter(due_at__lte=now).order_by("due_at").values_list("pk", flat=True)[:BATCH]:
+        lookups.wake(fqdn)
+    for pk in OwnershipProof.objects.filter(due_at__lte=now).order_by("due_at").values_list("pk", flat=True)[:BATCH]:
+        proofs.wake(pk)
+
+
+@shared_task
+def tell_losers() -> None:
+    """Tell whoever wished a name that was just given to another."""
+    alternatives.tell()
+
+
+@shared_task
+def refresh_names() -> None:
+    """Look again at what decisions will lean on, and tell whoever lost a name and does not know it yet."""
+    lookups.refresh()
+    alternatives.tell()
 
 
 @shared_task(acks_late=True)

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from onboarding.intake import acting, availability, checks, contents, moves, rules, workflow
+from onboarding.intake import acting, checks, contents, moves, name_views, rules, workflow
 from onboarding.intake.forms import AnyStepForm, MailboxesForm, step_form
 from onboarding.intake.history import history, usual_delay
 from onboarding.intake.models import Dossier, MailboxRequest
@@ -137,7 +137,9 @@ def step(request: HttpRequest, pk: object, step: int) -> HttpResponse:
     return _render_step(request, dossier, step, form)
 
 
-def _post_step(request: HttpRequest, dossier: Dossier, step: int) -> HttpResponse:
+def _post_step(  # noqa: PLR0911 - one answer per thing that may happen
+    request: HttpRequest, dossier: Dossier, step: int
+) -> HttpResponse:
     user, version, action = _user(request), version_of(request), request.POST.get("action", "next")
     stored = contents.read(dossier, step)
     remarks = list(contents.open_remarks(dossier))
@@ -159,6 +161,8 @@ def _post_step(request: HttpRequest, dossier: Dossier, step: int) -> HttpRespons
         conflict = conflict_of(contents.read(current, step), contents.prepare(values))
         return _render_step(request, current, step, form, refusal=refusal, conflict=conflict)
     saved = complete().get(pk=saved.pk)
+    if (action == "check" or action.startswith(("use-", "also-"))) and not name_views.ask(request, saved):
+        return render(request, "429.html", {"back": reverse("intake:step", args=[saved.pk, step])}, status=429)
     if form.errors and not action.startswith("remove-"):
         return _render_step(request, saved, step, form, status=422)
     if action == "submit" and step == STEPS:
@@ -207,6 +211,9 @@ def _acted(values: contents.Values, action: str) -> contents.Values:
     if action.startswith("use-") and "name" in values:
         family = values["family"] or Dossier.Family.SHARED  # what is proposed to somebody who has not chosen yet
         return {**values, "name": action.removeprefix("use-")[:253], "family": family}
+    if action.startswith("also-") and "name" in values:
+        empty = next((field for field in contents.NAME_FIELDS[1:] if not values[field]), None)
+        return {**values, empty: action.removeprefix("also-")[:253]} if empty else values
     if "mailboxes" not in values:
         return values
     rows = values["mailboxes"]
@@ -310,11 +317,7 @@ def _extras(dossier: Dossier, step: int, user: User) -> dict[str, Any]:
     if step == 1:
         return {"verdict": verdict_of(dossier.organization)}
     if step == 2:  # noqa: PLR2004 - the steps are numbered on the page
-        ladder = availability.labels(dossier.organization)
-        family = dossier.family or Dossier.Family.SHARED
-        wished = [choice for choice in dossier.names.all() if choice.rank == 0 and choice.fqdn and dossier.family]
-        choices = [(choice, availability.check_name(choice.fqdn, dossier.family, dossier)) for choice in wished]
-        return {"suggestions": availability.suggestions(dossier.organization, family, ladder), "choices": choices}
+        return name_views.shown(dossier)
     if step == 3:  # noqa: PLR2004
         return {"shared_templates": TEMPLATES, "domain": wish(dossier)}
     if step == STEPS:
@@ -353,6 +356,7 @@ def render_detail(request: HttpRequest, dossier: Dossier, refusal: moves.Refusal
         "domain": wish(dossier),
         "delay": usual_delay() if dossier.status in Dossier.OPEN else None,
         "refusal": refusal,
+        **name_views.followed(dossier),
         "new_url": f"{reverse('intake:new')}?{urlencode({'commune': dossier.organization.code})}",
     }
     return render(request, "intake/detail.html", context, status=refusal.status if refusal else 200)

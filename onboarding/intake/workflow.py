@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from onboarding.intake import checks, contents, notifications, reasons, rules, trade
+from onboarding.intake import checks, contents, lookups, notifications, reasons, rules, trade
 from onboarding.intake.approval_workflow import approve, propose_approval
 from onboarding.intake.checks import Problem
 from onboarding.intake.decisions_workflow import Point, assign, reject, release, request_changes, take
@@ -145,6 +145,7 @@ def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         raise GuardFailed(checks.rivals(dossier)) from None
     if problems := [*checks.mandate_problems(sent, by), *checks.can_submit(sent)]:
         raise GuardFailed(problems)
+    lookups.ask(lookups.to_look_up(sent))
     notifications.received(sent, event)
     return sent
 

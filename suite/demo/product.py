@@ -1,5 +1,6 @@
 """What the demonstration is made of: its processes, its ports, its data."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -7,7 +8,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from suite.demo import contacts, figures, people, staff
+from onboarding.provisioning.backends.local import NAME_SERVERS, LocalRegistrar
+from suite.demo import contacts, figures, people, registry, staff
 from suite.demo.supervisor import Child, answers, says, serves
 from suite.embedded import LOCAL, ROOT
 from suite.prepare import prepare as prepare_database
@@ -33,6 +35,9 @@ def environment() -> dict[str, str]:
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{web}",
         "PROCONNECT_DEMO": "1",
         "DNS_RESOLVER": f"127.0.0.1:{dns}",
+        # Registries and name servers are pieces of the local world too: nothing here asks the internet.
+        "RDAP_BASE_URLS": json.dumps({"*": f"http://127.0.0.1:{proconnect}/rdap/"}),
+        "NAME_SERVER_ADDRESSES": json.dumps({host.rstrip("."): f"127.0.0.1:{dns}" for host in NAME_SERVERS}),
         **os.environ,
         "PORT": str(web),
         "PROCONNECT_PORT": str(proconnect),
@@ -78,6 +83,7 @@ def prepare() -> None:
     staff.ensure_staff()
     contacts.ensure_contacts()
     figures.ensure_pilot()
+    LocalRegistrar().ensure_registered(registry.ALREADY, owner=registry.SOMEBODY)
 
 
 def roster() -> Iterator[str]:

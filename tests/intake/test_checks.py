@@ -103,7 +103,7 @@ def _set(dossier: Dossier, **values: Any) -> None:
 
 
 def _existing(dossier: Dossier, **values: Any) -> None:
-    dossier.names.update(fqdn="rochefort.example.fr")
+    dossier.names.update(fqdn="rochefort-exemple.fr")
     _set(dossier, **{"family": "existing", "dns_manager": "commune", "mail_in_use": False, **values})
 
 

@@ -263,7 +263,7 @@ class TestApprove:
             assert "Acceptée" in html
 
     def test_an_existing_domain_asks_for_its_proof(self, desk: Client, mine: Dossier) -> None:
-        mine.names.update(fqdn="rochefort.example.fr")
+        mine.names.update(fqdn="rochefort-exemple.fr")
         Dossier.objects.update(family="existing", dns_manager="commune", mail_in_use=False)
         url = f"/instruction/{mine.pk}/accepter/"
         response = desk.post(url, {"version": "1", "rank": "0", "check": "oui"})

@@ -96,7 +96,7 @@ class TestRaces:
         second = DossierFactory.create(in_review=True, organization=other, operator=anct, assignee=instructor)
         MembershipFactory.create(user=second.author, organization=other)
         for dossier in (first, second):
-            dossier.names.update(fqdn="commun.example.fr")
+            dossier.names.update(fqdn="commun-exemple.fr")
         Dossier.objects.update(family="existing", dns_manager="commune", mail_in_use=False)
         check = "Les deux communes ont montré le même contrat."
         answers = together(

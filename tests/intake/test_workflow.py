@@ -472,7 +472,7 @@ class TestApprove:
         self, commune: Organization, agent: User, anct: Operator, instructor: User
     ) -> None:
         dossier = situation(S.IN_REVIEW, commune, agent, anct, instructor)
-        dossier.names.update(fqdn="rochefort.example.fr")
+        dossier.names.update(fqdn="rochefort-exemple.fr")
         Dossier.objects.update(family="existing", dns_manager="commune", mail_in_use=False)
         dossier = Dossier.objects.get()
         with pytest.raises(GuardFailed, match="prouvé"):

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from suite import embedded
 from suite.demo.proconnect import place
 
 _port = os.environ.get("PROCONNECT_PORT", "8001")
@@ -27,6 +28,9 @@ SCOPES = [
     "organization_label",
 ]
 ACR_VALUES = ["eidas0", "eidas0-mfa", "eidas1", "eidas1-mfa", "eidas2", "eidas3"]
+
+# What the registry beside it reads (`suite.demo.registry`).
+LOCAL_WORLD = Path(os.environ.get("LOCAL_WORLD", embedded.LOCAL / "world.sqlite3"))
 
 DEBUG = False
 SECRET_KEY = place.secret_key()
