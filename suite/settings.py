@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 
 from suite.embedded import LOCAL as LOCAL_DIR
@@ -74,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "suite.accounts.middleware.AbsoluteSession",
+    "onboarding.intake.typed_forms.TypedForms",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -157,6 +159,11 @@ CELERY_BEAT_SCHEDULE = {
     "accounts: end mandates that are over, erase old documents": {
         "task": "suite.accounts.tasks.sweep_mandates",
         "schedule": 600.0,
+    },
+    "intake: forget what was typed and never sent": {"task": "onboarding.intake.tasks.forget", "schedule": 600.0},
+    "intake: count the usual delays": {
+        "task": "onboarding.intake.tasks.count_delays",
+        "schedule": crontab(hour=3, minute=20),
     },
 }
 

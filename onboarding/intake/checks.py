@@ -236,11 +236,12 @@ def _mailboxes(dossier: Dossier) -> Iterator[Problem]:
     domains = {choice.fqdn for choice in dossier.names.all() if choice.fqdn}
     counts = Counter(row.local_part for row in rows)
     for index, row in enumerate(rows):
-        for name, message in _mailbox(row, domains, counts):
+        for name, message in mailbox_problems(row, domains, counts):
             yield Problem(f"mailboxes-{index}-{name}", 3, f"Boîte {index + 1} : {message}")
 
 
-def _mailbox(row: MailboxRequest, domains: set[str], counts: Counter[str]) -> Iterator[tuple[str, str]]:
+def mailbox_problems(row: MailboxRequest, domains: set[str], counts: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield (field, what is wrong with it) for one mailbox; `counts` is how often each address is in the list."""
     personal = row.kind == MailboxRequest.Kind.PERSONAL
     if personal and not row.given_name:
         yield "given_name", "indiquez le prénom de la personne."

@@ -3,8 +3,6 @@
 import datetime as dt
 from typing import NamedTuple
 
-from django.db import connection
-
 from onboarding.intake import reasons
 from onboarding.intake.models import Dossier
 from suite.journal.models import Event
@@ -24,7 +22,6 @@ _WORDS = {
     "approve": "Demande acceptée",
     "reject": "Demande refusée",
 }
-_FEWEST = 20
 
 
 class Entry(NamedTuple):
@@ -59,30 +56,3 @@ def history(dossier: Dossier, *, for_staff: bool) -> list[Entry]:
             )
         )
     return entries
-
-
-class Delay(NamedTuple):
-    """In how many days half, and nine in ten, of `count` dossiers were decided in the last 90 days."""
-
-    half: int
-    most: int
-    decided: int
-
-
-def usual_delay() -> Delay | None:
-    """Return the delay to promise nobody but to tell everybody; None under 20 decisions. One query."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT count(*),
-                      percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM decided_at - submitted_at)),
-                      percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM decided_at - submitted_at))
-               FROM intake_dossier WHERE decided_at > now() - interval '90 days'"""
-        )
-        count, half, most = cursor.fetchone()
-    if count < _FEWEST:
-        return None
-    return Delay(_days(half), _days(most), count)
-
-
-def _days(seconds: float) -> int:
-    return max(1, -(-int(seconds) // 86_400))
