@@ -4,7 +4,7 @@ from django import forms
 from dsfr.forms import DsfrBaseForm
 
 from onboarding.intake.forms import EMAIL, PARAGRAPH, text_field
-from onboarding.intake.models import Claim
+from onboarding.intake.request_models import Claim
 
 NBSP = "\u00a0"
 

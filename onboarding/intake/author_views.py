@@ -9,8 +9,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from onboarding.intake import coauthors, moves, rules
 from onboarding.intake.author_forms import InviteForm, JoinForm
-from onboarding.intake.models import CoAuthor, Dossier
+from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import complete
+from onboarding.intake.request_models import CoAuthor
 from onboarding.intake.views import organization_of
 from suite.accounts.permissions import EDIT_DOSSIER, check
 from suite.accounts.views import person
@@ -53,7 +54,7 @@ def invite(request: HttpRequest, pk: object) -> HttpResponse:
         status = 422
         if form.is_valid():
             if not coauthors.within_limits(user):
-                form.add_error(None, "Vous avez envoyé beaucoup d’invitations aujourd’hui : continuez demain.")
+                form.add_error(None, "Vous avez envoyé beaucoup d’invitations aujourd’hui : continuez demain.")
                 status = TOO_MANY
             else:
                 try:
@@ -105,7 +106,7 @@ def ask_to_join(request: HttpRequest, code: str) -> HttpResponse:
             messages.success(request, "Votre demande est transmise à la personne qui a fait celle de la collectivité.")
             return redirect("intake:list")
         if form.is_valid():
-            form.add_error(None, "Vous avez beaucoup demandé aujourd’hui : continuez demain.")
+            form.add_error(None, "Vous avez beaucoup demandé aujourd’hui : continuez demain.")
             status = TOO_MANY
     return render(
         request, "intake/author/ask_to_join.html", {"organization": organization, "form": form}, status=status

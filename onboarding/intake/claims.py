@@ -5,7 +5,8 @@ from django.db import transaction
 from onboarding.intake import moves
 from onboarding.intake.checks import Problem
 from onboarding.intake.coauthors import SHARED
-from onboarding.intake.models import Claim, Dossier
+from onboarding.intake.models import Dossier
+from onboarding.intake.request_models import Claim
 from suite.accounts.models import User
 from suite.directory.models import DeclaredContact, Organization
 from suite.journal.workflow import record
@@ -37,7 +38,7 @@ def report(dossier: Dossier, fact: str, claimed: str, reason: str, *, by: User) 
     if dossier.status not in SHARED:
         raise moves.WrongState(dossier)
     if dossier.claims.count() >= MOST:
-        raise moves.GuardFailed([Problem("fact", 0, f"{MOST} erreurs sont déjà signalées : écrivez-nous.")])
+        raise moves.GuardFailed([Problem("fact", 0, f"{MOST} erreurs sont déjà signalées : écrivez-nous.")])
     if same := dossier.claims.filter(fact=fact, claimed=claimed, reason=reason, author=by).first():
         return same
     shown = facts(dossier.organization).get(fact, "")[:500]

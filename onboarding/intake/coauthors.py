@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from onboarding.intake import acting, moves, rules
 from onboarding.intake.checks import Problem
-from onboarding.intake.models import CoAuthor, Dossier
+from onboarding.intake.models import Dossier
+from onboarding.intake.request_models import CoAuthor
 from suite.accounts.invitations import LONGEST_TOKEN, digest
 from suite.accounts.limits import allow
 from suite.accounts.models import User
@@ -54,7 +55,7 @@ def invite(dossier: Dossier, email: str, *, by: User) -> CoAuthor:
     """Send a link to the address; an earlier one to the same is worth nothing any more."""
     _guard(dossier, by)
     if dossier.co_authors.filter(state__in=[State.ACTIVE, State.INVITED]).count() >= MOST:
-        raise _refused(f"Une demande se prépare à {MOST} personnes au plus : retirez-en d’abord une.")
+        raise _refused(f"Une demande se prépare à {MOST} personnes au plus : retirez-en d’abord une.")
     for earlier in dossier.co_authors.filter(state=State.INVITED, email__iexact=email):
         _end(earlier, by=by)
     token = secrets.token_urlsafe(32)
@@ -89,15 +90,15 @@ def find(token: str) -> CoAuthor | None:
     return found.filter(digest=digest(token)).first()
 
 
-def problem(invitation: CoAuthor | None, user: User) -> str:
+def problem(invitation: CoAuthor | None, user: User) -> str:  # noqa: PLR0911 - one sentence per reason
     """Return why this person cannot accept, in a French sentence; "" when nothing stands in the way."""
     again = "Demandez une nouvelle invitation à la personne qui vous a écrit."
     if invitation is None:
-        return f"Ce lien ne correspond à aucune invitation : il est peut-être incomplet. {again}"
+        return f"Ce lien ne correspond à aucune invitation : il est peut-être incomplet. {again}"
     if invitation.state == State.ACTIVE:
-        return "Cette invitation a déjà servi : un lien ne sert qu’une fois."
+        return "Cette invitation a déjà servi : un lien ne sert qu’une fois."
     if invitation.state != State.INVITED or invitation.expired:
-        return f"Cette invitation ne vaut plus : elle a été annulée, ou date de plus de sept jours. {again}"
+        return f"Cette invitation ne vaut plus : elle a été annulée, ou date de plus de sept jours. {again}"
     if invitation.email != user.email:
         return (
             f"Cette invitation a été envoyée à une autre adresse que celle de votre compte, {user.email}. Demandez à "
@@ -107,7 +108,7 @@ def problem(invitation: CoAuthor | None, user: User) -> str:
     if inviter is None or not inviter.is_active or not manages(invitation.dossier, inviter):
         return f"La personne qui vous a invité ne suit plus cette demande. {again}"
     if invitation.dossier.status not in SHARED:
-        return "Cette demande est close : elle ne se modifie plus."
+        return "Cette demande est close : elle ne se modifie plus."
     return ""
 
 

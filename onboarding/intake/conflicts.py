@@ -7,7 +7,6 @@ somebody saved meanwhile; `typed`. Changed on one side, a field takes that side;
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
@@ -132,14 +131,8 @@ def merge(base: Values | None, stored: Values, typed: Values, open_groups: Colle
 
 
 def _merge_field(  # noqa: PLR0913 - three values, and where to say what was found
-    name: str,
-    mine: Any,
-    theirs: Any,
-    before: Any,
-    *,
-    known: bool,
-    merged: Merged,
-) -> Any:  # noqa: ANN401 - idem
+    name: str, mine: object, theirs: object, before: object, *, known: bool, merged: Merged
+) -> object:
     if _same(mine, theirs):
         return theirs
     if known and _same(mine, before):
@@ -186,35 +179,35 @@ def _merge_row(
 ) -> Values | None:
     """Return what becomes of one row, None when it goes."""
     if theirs is not None and mine is not None:
-        row = dict(theirs)
-        for name in contents.ROW_FIELDS:
-            if mine[name] == theirs[name]:
-                continue
-            if before is not None and mine[name] == before[name]:
-                merged.taken.append(_row_label(theirs, name))
-                continue
-            row[name] = mine[name]
-            if before is None or theirs[name] != before[name]:
-                label = _row_label(mine, name)
-                told = (_row_value(name, mine[name]), _row_value(name, theirs[name]))
-                merged.differences.append(Difference(f"mailboxes.{pk}.{name}", label, *told))
+        return _merge_fields(pk, before, theirs, mine, merged)
+    row = theirs or mine
+    assert row is not None  # noqa: S101 - it is on one side at least
+    if before is None:  # added on one side
+        if theirs is not None:
+            merged.taken.append(_row_label(row, ""))
         return row
-    if theirs is not None:  # not in what was typed: added by them, or removed here
-        if before is None:
-            merged.taken.append(_row_label(theirs, ""))
-            return theirs
-        if not _same(theirs, before):
-            label = _row_label(theirs, "")
-            merged.differences.append(Difference(f"mailboxes.{pk}", label, REMOVED, row_text(theirs)))
-        return None
-    assert mine is not None  # noqa: S101 - it is on one side at least
-    if before is not None and _same(mine, before):
-        merged.taken.append(_row_label(mine, ""))
-        return None
-    if before is not None:
-        label = _row_label(mine, "")
-        merged.differences.append(Difference(f"mailboxes.{pk}", label, row_text(mine), REMOVED))
-    return mine
+    untouched = _same(row, before)
+    if untouched and mine is not None:
+        merged.taken.append(_row_label(row, ""))
+    if not untouched:  # removed on one side, changed on the other
+        told = (row_text(row), REMOVED) if mine is not None else (REMOVED, row_text(row))
+        merged.differences.append(Difference(f"mailboxes.{pk}", _row_label(row, ""), *told))
+    return mine if not untouched else None
+
+
+def _merge_fields(pk: str, before: Values | None, theirs: Values, mine: Values, merged: Merged) -> Values:
+    row = dict(theirs)
+    for name in contents.ROW_FIELDS:
+        if mine[name] == theirs[name]:
+            continue
+        if before is not None and mine[name] == before[name]:
+            merged.taken.append(_row_label(theirs, name))
+            continue
+        row[name] = mine[name]
+        if before is None or theirs[name] != before[name]:
+            told = (_row_value(name, mine[name]), _row_value(name, theirs[name]))
+            merged.differences.append(Difference(f"mailboxes.{pk}.{name}", _row_label(mine, name), *told))
+    return row
 
 
 def _by_id(rows: Iterable[Values]) -> dict[str, Values]:
@@ -223,7 +216,7 @@ def _by_id(rows: Iterable[Values]) -> dict[str, Values]:
 
 def _row_label(row: Values, name: str) -> str:
     who = row["local_part"] or f"{row['given_name']} {row['family_name']}".strip() or "sans nom"
-    return f"Boîte « {who} »" + (f", {ROW_LABELS[name]}" if name else "")
+    return f"Boîte « {who} »" + (f", {ROW_LABELS[name]}" if name else "")
 
 
 def _row_value(name: str, value: object) -> str:

@@ -17,7 +17,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from onboarding.intake.calendar import working_days_between
-from onboarding.intake.models import Dossier, UsualDelay
+from onboarding.intake.models import Dossier
+from onboarding.intake.request_models import UsualDelay
 from suite.directory.models import Operator
 from suite.journal.models import Event
 

@@ -1,4 +1,4 @@
-"""What the requester is told of its dossier: whose turn it is, what comes next, how long, whom to ask, how to appeal."""
+"""What the requester is told of its dossier: whose turn it is, what comes next, whom to ask, how to appeal."""
 
 import calendar
 import datetime as dt
@@ -28,14 +28,14 @@ class Standing(NamedTuple):
     next: str
 
 
-def standing(dossier: Dossier) -> Standing:
+def standing(dossier: Dossier) -> Standing:  # noqa: PLR0911 - one answer per state
     """Return where the dossier stands, for the commune."""
     operator = dossier.operator.name_with_article if dossier.operator else "l’opérateur"
     match dossier.status:
         case S.DRAFT:
             return Standing(
                 YOURS,
-                "Ce brouillon n’est pas transmis : personne ne l’instruit encore.",
+                "Ce brouillon n’est pas transmis : personne ne l’instruit encore.",
                 "Complétez les cinq étapes, puis transmettez-le.",
             )
         case S.NEEDS_CHANGES:
@@ -48,13 +48,13 @@ def standing(dossier: Dossier) -> Standing:
             return Standing(
                 OURS,
                 f"Elle est arrivée chez {operator} et attend d’être lue.",
-                "Une personne va la prendre en charge ; vous en serez informé par courriel.",
+                "Une personne va la prendre en charge ; vous en serez informé par courriel.",
             )
         case S.IN_REVIEW:
             return Standing(
                 OURS,
                 f"L’équipe de {operator} la lit.",
-                "Elle vous demandera des corrections, acceptera ou refusera ; vous le saurez par courriel.",
+                "Elle vous demandera des corrections, acceptera ou refusera ; vous le saurez par courriel.",
             )
         case S.SECOND_APPROVAL:
             return Standing(
@@ -79,7 +79,7 @@ def standing(dossier: Dossier) -> Standing:
 
 
 def place_in_queue(dossier: Dossier) -> str:
-    """Return about where the dossier is among those its operator has not taken yet, "" when it is not there. One query."""
+    """Return about where the dossier is among those its operator has not taken, "" when it is not. One query."""
     if dossier.status != S.SUBMITTED or dossier.submitted_at is None:
         return ""
     before = Dossier.objects.filter(

@@ -7,8 +7,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from onboarding.intake import imports, moves, rules, tables
-from onboarding.intake.models import Dossier, MailboxImport
+from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import complete, version_of
+from onboarding.intake.request_models import MailboxImport
 from suite.accounts.limits import allow
 from suite.accounts.permissions import EDIT_DOSSIER, check
 from suite.accounts.views import person
@@ -34,9 +35,9 @@ def upload(request: HttpRequest, pk: object) -> HttpResponse:
     handed, status = request.FILES.get("file"), 422
     refused = "" if handed else "Choisissez un fichier CSV, ODS ou XLSX."
     if handed and (handed.size or 0) > tables.LARGEST:
-        refused = f"Ce fichier est trop lourd : {tables.LARGEST // 1000} ko au plus."
+        refused = f"Ce fichier est trop lourd : {tables.LARGEST // 1000} ko au plus."
     elif handed and not allow("mailbox-import", str(request.user.pk), limit=A_DAY, seconds=DAY):
-        refused, status = "Beaucoup de fichiers aujourd’hui : continuez demain, ou saisissez les boîtes une à une.", 429
+        refused, status = "Beaucoup de fichiers aujourd’hui : continuez demain, ou saisissez les boîtes une à une.", 429
     elif handed:
         try:
             kept = imports.keep(dossier, handed.read(), by=person(request))
@@ -74,7 +75,7 @@ def preview(request: HttpRequest, pk: object, table: object) -> HttpResponse:
             left = done.count("refused")
             messages.success(
                 request,
-                f"Boîtes ajoutées : {added} ; modifiées : {changed} ; lignes refusées et laissées de côté : {left}.",
+                f"Boîtes ajoutées : {added} ; modifiées : {changed} ; lignes refusées et laissées de côté : {left}.",
             )
             return redirect("intake:step", pk=dossier.pk, step=3)
     plan = imports.plan(dossier, imports.lines_of(kept))

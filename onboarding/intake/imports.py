@@ -10,7 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from onboarding.intake import checks, conflicts, contents, mailboxes, moves, sheets, tables, workflow
-from onboarding.intake.models import Dossier, MailboxImport, MailboxRequest
+from onboarding.intake.models import Dossier, MailboxRequest
+from onboarding.intake.request_models import MailboxImport
 from suite.accounts.models import User
 from suite.directory.folding import fold, words
 from suite.journal import workflow as journal
@@ -106,10 +107,11 @@ def parse(data: bytes) -> tuple[list[Line], list[str]]:
             found[index] = known
     if not {"local_part", "family_name"} & set(found.values()):
         raise tables.Unreadable(
-            "La première ligne doit donner le titre des colonnes, dont au moins « adresse » ou « nom ». Partez du modèle."
+            "La première ligne doit donner le titre des colonnes, dont au moins « adresse » ou « nom » : partez du "
+            "modèle."
         )
     if not rows:
-        raise tables.Unreadable("Ce tableau n’a que des titres : ajoutez une ligne par boîte.")
+        raise tables.Unreadable("Ce tableau n’a que des titres : ajoutez une ligne par boîte.")
     lines = []
     for number, row in enumerate(rows, start=2):
         values = {name: row[index] for index, name in found.items() if index < len(row) and row[index]}
@@ -129,13 +131,13 @@ def _line(number: int, values: dict[str, str]) -> Line:
             return Line(
                 number,
                 {},
-                f"La case « {label} » commence par un signe que les tableurs prennent pour une formule : retirez-le.",
+                f"La case « {label} » commence par un signe que les tableurs prennent pour une formule : retirez-le.",
             )
         if len(text) > SIZES.get(name, sheets.CELL):
-            return Line(number, {}, f"La case « {label} » est trop longue : {SIZES[name]} caractères au plus.")
+            return Line(number, {}, f"La case « {label} » est trop longue : {SIZES[name]} caractères au plus.")
     kind = _words(values.get("kind", ""))
     if kind not in KINDS:
-        return Line(number, {}, "Le type doit être « personnelle », « partagée » ou « redirection ».")
+        return Line(number, {}, "Le type doit être « personnelle », « partagée » ou « redirection ».")
     if "kind" in values:
         values = {**values, "kind": KINDS[kind].value}
     return Line(number, values)
@@ -159,19 +161,18 @@ def plan(dossier: Dossier, lines: Iterable[Line]) -> Plan:
     places = {row["local_part"]: index for index, row in enumerate(done.rows) if row["local_part"]}
     lines = list(lines)
     asked = [_wanted(line) for line in lines]
-    known = Counter([*places, *(address for address in asked if address)])
+    known = {*places, *(address for address in asked if address)}
     met: set[str] = set()
     for line, address in zip(lines, asked, strict=True):
         if line.refusal:
             done.lines.append(Planned(line.number, "refused", address, line.refusal))
             continue
         if address and address in met:
-            done.lines.append(
-                Planned(line.number, "refused", address, "Cette adresse est déjà plus haut dans le tableau.")
-            )
+            said = "Cette adresse est déjà plus haut dans le tableau."
+            done.lines.append(Planned(line.number, "refused", address, said))
             continue
         met.add(address)
-        done.lines.append(_compare(done, line, address, places.get(address), domains, known))
+        done.lines.append(_compare(done, line, address, places.get(address), domains=domains, known=known))
     return done
 
 
@@ -184,14 +185,14 @@ def _wanted(line: Line) -> str:
 
 
 def _compare(  # noqa: PLR0913 - a line, its place, and what surrounds it
-    done: Plan, line: Line, address: str, place: int | None, domains: set[str], known: Counter[str]
+    done: Plan, line: Line, address: str, place: int | None, *, domains: set[str], known: Iterable[str]
 ) -> Planned:
     blank: contents.Values = dict.fromkeys(contents.ROW_FIELDS, "") | {"id": "", "administrator": False}
     before = done.rows[place] if place is not None else {**blank, "kind": MailboxRequest.Kind.PERSONAL.value}
     row = {**before, **line.values, "local_part": address}
     if place is None and len(done.rows) >= checks.MOST_MAILBOXES:
         return Planned(
-            line.number, "refused", address, f"La liste est pleine : {checks.MOST_MAILBOXES} boîtes au plus."
+            line.number, "refused", address, f"La liste est pleine : {checks.MOST_MAILBOXES} boîtes au plus."
         )
     typed = MailboxRequest(**{name: row[name] for name in contents.ROW_FIELDS})
     once = Counter(dict.fromkeys(known, 1))
@@ -207,11 +208,11 @@ def _compare(  # noqa: PLR0913 - a line, its place, and what surrounds it
         return Planned(line.number, "same", address, "Déjà dans la liste, sans changement.")
     done.rows[place] = row
     told = (
-        f"{conflicts.ROW_LABELS[name]} : « {before[name] or 'vide'} » devient « {row[name]} »"
+        f"{conflicts.ROW_LABELS[name]} : « {before[name] or 'vide'} » devient « {row[name]} »"
         for name in changes
         if name != "kind"
     )
-    kinds = [f"type : {MailboxRequest.Kind(row['kind']).label.lower()}"] if "kind" in changes else []
+    kinds = [f"type : {MailboxRequest.Kind(row['kind']).label.lower()}"] if "kind" in changes else []
     return Planned(line.number, "changed", address, " ; ".join([*kinds, *told]))
 
 
@@ -220,7 +221,7 @@ def _compare(  # noqa: PLR0913 - a line, its place, and what surrounds it
 
 @transaction.atomic
 def keep(dossier: Dossier, data: bytes, *, by: User) -> MailboxImport:
-    """Read a table and keep it until it is confirmed; the dossier does not change. Raises tables.Unreadable, WrongState."""
+    """Read a table and keep it until it is confirmed; the dossier does not change. Raises Unreadable, WrongState."""
     moves.authorise(moves.SAVE, dossier, by)
     if dossier.status not in moves.SAVE.sources:
         raise moves.WrongState(dossier)
@@ -241,7 +242,7 @@ def lines_of(kept: MailboxImport) -> list[Line]:
 
 @transaction.atomic
 def apply(kept: MailboxImport, dossier: Dossier, *, by: User, version: int) -> Plan:
-    """Put the table in the list, as its page of this very version showed it. Raises what `workflow.save_step` raises."""
+    """Put the table in the list, as its page of this very version showed it. Raises what `save_step` raises."""
     fresh = Dossier.objects.prefetch_related("names", "mailboxes").select_for_update().get(pk=dossier.pk)
     if fresh.version != version:
         raise moves.Stale(fresh)

@@ -56,10 +56,10 @@ def pdf(dossier: Dossier) -> bytes:
 def _story(dossier: Dossier) -> Iterable[Flowable]:
     yield _text(f"Demande {dossier.reference}, {dossier.organization.name}", _TITLE)
     if not settings.OFFICIAL_SITE:
-        yield _text("DÉMONSTRATION : n’engage personne.", _HEAD)
-    yield _text(f"État : {dossier.get_status_display()}, au {date_format(timezone.localtime(), 'j F Y, H:i')}.")
+        yield _text("DÉMONSTRATION : n’engage personne.", _HEAD)
+    yield _text(f"État : {dossier.get_status_display()}, au {date_format(timezone.localtime(), 'j F Y, H:i')}.")
     if dossier.operator:
-        yield _text(f"Instruite par : {dossier.operator.name}.")
+        yield _text(f"Instruite par : {dossier.operator.name}.")
     for number, title, lines in summary(dossier):
         heading = _text(f"{number}. {title}", _SECTION)
         if lines:
@@ -73,8 +73,8 @@ def _story(dossier: Dossier) -> Iterable[Flowable]:
         yield from _mailboxes(dossier)
     yield _text("Historique", _SECTION)
     for entry in history(dossier, for_staff=False):
-        parts = [f"{date_format(timezone.localtime(entry.at), 'j F Y, H:i')} : {entry.label}, {entry.who}."]
-        parts += [f"Motif : {reason}." for reason in entry.reasons]
+        parts = [f"{date_format(timezone.localtime(entry.at), 'j F Y, H:i')} : {entry.label}, {entry.who}."]
+        parts += [f"Motif : {reason}." for reason in entry.reasons]
         parts += [entry.comment] if entry.comment else []
         yield _text("\n".join(parts))
 

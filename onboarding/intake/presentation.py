@@ -7,7 +7,8 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest, QueryDict
 
 from onboarding.intake import contents, reasons, rules
-from onboarding.intake.models import Claim, Dossier, Remark, RequestedService
+from onboarding.intake.models import Dossier, Remark, RequestedService
+from onboarding.intake.request_models import Claim
 from onboarding.provisioning.models import Deployment
 from suite.catalog.models import Service
 

@@ -12,7 +12,8 @@ The document is one JSON object. Dates are ISO 8601 with their zone; text is as 
     requester       given_name, family_name, function, email, phone
     name            family, wished, alternatives (in order), accepts_alternatives, justification, and for a domain
                     already held dns_manager, mail_in_use, mail_provider, mail_switch_on
-    mailboxes       in order: kind, given_name, family_name, function, local_part, recovery_email, administrator, targets
+    mailboxes       in order: kind, given_name, family_name, function, local_part, recovery_email, administrator,
+                    targets
     storage         asked_gb (decimal gigabytes), reason
     services        names
     contacts        privacy and technical, each name and email

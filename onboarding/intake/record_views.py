@@ -8,8 +8,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from onboarding.intake import claims, moves, papers, record, rules
 from onboarding.intake.author_forms import ClaimForm
-from onboarding.intake.models import Claim, Dossier
+from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import complete
+from onboarding.intake.request_models import Claim
 from onboarding.intake.views import render_detail
 from suite.accounts.permissions import EDIT_DOSSIER, check
 from suite.accounts.views import person
@@ -36,7 +37,7 @@ def report(request: HttpRequest, pk: object) -> HttpResponse:
             except moves.Refusal as refusal:
                 return render_detail(request, dossier, refusal)
             else:
-                messages.success(request, "L’erreur est signalée : la personne qui instruit la demande la lira.")
+                messages.success(request, "L’erreur est signalée : la personne qui instruit la demande la lira.")
                 return redirect("intake:detail", pk=dossier.pk)
     shown = [(Claim.Fact(code).label, value) for code, value in claims.facts(dossier.organization).items() if value]
     context = {"dossier": dossier, "form": form, "facts": shown, "claims": dossier.claims.all()}

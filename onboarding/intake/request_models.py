@@ -1,6 +1,4 @@
-"""What surrounds a request: who else may edit it, what was typed and not saved, imports under way, reported errors,
-and the delays counted each night.
-"""
+"""What surrounds a request: its co-authors, what was typed and not saved, imports, reported errors, usual delays."""
 
 import uuid
 

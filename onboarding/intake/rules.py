@@ -9,7 +9,8 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef
 
 from onboarding.intake import acting, availability, checks, names
-from onboarding.intake.models import CoAuthor, Dossier
+from onboarding.intake.models import Dossier
+from onboarding.intake.request_models import CoAuthor
 from onboarding.provisioning.models import Deployment
 from suite.accounts.mandates import missing
 from suite.accounts.models import Membership, User

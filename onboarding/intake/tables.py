@@ -28,10 +28,10 @@ def read(data: bytes) -> list[list[str]]:
     if not data.strip():
         raise Unreadable("Ce fichier est vide.")
     if len(data) > LARGEST:
-        raise Unreadable(f"Ce fichier est trop lourd : {LARGEST // 1000} ko au plus.")
+        raise Unreadable(f"Ce fichier est trop lourd : {LARGEST // 1000} ko au plus.")
     rows = _sheet(data) if data.startswith(b"PK") else _csv(data)
     if len(rows) > sheets.ROWS:
-        raise Unreadable(f"Ce tableau est trop long : {sheets.ROWS - 1} lignes au plus, titres compris.")
+        raise Unreadable(f"Ce tableau est trop long : {sheets.ROWS - 1} lignes au plus, titres compris.")
     if not rows:
         raise Unreadable("Ce tableau est vide.")
     return rows
@@ -53,7 +53,7 @@ def _sheet(data: bytes) -> list[list[str]]:
         rows: list[list[str]] = json.loads(done.stdout)
     except (subprocess.SubprocessError, ValueError) as error:
         raise Unreadable(
-            "Ce classeur n’a pas pu être lu : il est abîmé, protégé ou trop grand. Enregistrez sa première feuille en "
+            "Ce classeur n’a pas pu être lu : il est abîmé, protégé ou trop grand. Enregistrez sa première feuille en "
             "CSV, ou recopiez-la dans un classeur neuf."
         ) from error
     return [[_clean(cell) for cell in row] for row in rows]
@@ -63,33 +63,33 @@ def _inspect(data: bytes) -> None:
     """Refuse what is no table, and what swells: the archive is decompressed once here, within bounds, for its size."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            parts = archive.infolist()
-            if len(parts) > MOST_PARTS:
-                raise Unreadable("Ce classeur contient trop d’éléments : gardez sa première feuille seulement.")
-            kind = archive.read("mimetype") if "mimetype" in archive.namelist() and _small(archive) else b""
-            names = set(archive.namelist())
-            if any(name.lower().endswith("vbaproject.bin") for name in names):
-                raise Unreadable("Ce classeur contient des macros : enregistrez-le sans macros, en .xlsx.")
-            if kind.strip() != ODS and not {"xl/workbook.xml", "[Content_Types].xml"} <= names:
-                raise Unreadable("Ce fichier n’est pas un tableau : il nous faut un fichier CSV, ODS ou XLSX.")
-            left = LARGEST_INSIDE
-            for part in parts:
-                with archive.open(part) as stream:
-                    while block := stream.read(65_536):
-                        left -= len(block)
-                        if left < 0:
-                            raise Unreadable("Ce classeur est trop grand une fois décompressé : allégez-le.")
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, ValueError, EOFError) as error:
-        raise Unreadable("Ce classeur est abîmé ou protégé par un mot de passe.") from error
+            said = _wrong(archive)
     except Exception as error:
-        if isinstance(error, Unreadable):
-            raise
-        # What a stranger's archive makes the decompressors raise (zlib, lzma) has no common name.
-        raise Unreadable("Ce classeur est abîmé.") from error
+        # What a stranger's archive makes the decompressors raise (zlib, lzma, struct...) has no common name.
+        raise Unreadable("Ce classeur est abîmé, ou protégé par un mot de passe.") from error
+    if said:
+        raise Unreadable(said)
 
 
-def _small(archive: zipfile.ZipFile) -> bool:
-    return archive.getinfo("mimetype").file_size <= 200  # noqa: PLR2004 - a type's name
+def _wrong(archive: zipfile.ZipFile) -> str:
+    """Return why the archive is not a table to read, "" when it is."""
+    parts = archive.infolist()
+    names = {part.filename for part in parts}
+    if len(parts) > MOST_PARTS:
+        return "Ce classeur contient trop d’éléments : gardez sa première feuille seulement."
+    left, kind = LARGEST_INSIDE, b""
+    for part in parts:
+        with archive.open(part) as stream:
+            while block := stream.read(65_536):
+                left -= len(block)
+                kind = kind or block[:100] if part.filename == "mimetype" else kind
+                if left < 0:
+                    return "Ce classeur est trop grand une fois décompressé : allégez-le."
+    if any(name.lower().endswith("vbaproject.bin") for name in names):
+        return "Ce classeur contient des macros : enregistrez-le sans macros, en .xlsx."
+    if kind.strip() != ODS and not {"xl/workbook.xml", "[Content_Types].xml"} <= names:
+        return "Ce fichier n’est pas un tableau : il nous faut un fichier CSV, ODS ou XLSX."
+    return ""
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def _small(archive: zipfile.ZipFile) -> bool:
 def _csv(data: bytes) -> list[list[str]]:
     text = _decoded(data)
     if _CONTROL.search(text):
-        raise Unreadable("Ce fichier n’est pas un tableau : il nous faut un fichier CSV, ODS ou XLSX.")
+        raise Unreadable("Ce fichier n’est pas un tableau : il nous faut un fichier CSV, ODS ou XLSX.")
     first, _, rest = text.partition("\n")
     if re.fullmatch(r"sep=(.)\s*", first.strip(), re.IGNORECASE):  # a line that Excel writes for itself
         first, text = rest.partition("\n")[0], rest
@@ -113,7 +113,7 @@ def _csv(data: bytes) -> list[list[str]]:
                 break
     except csv.Error as error:
         raise Unreadable(
-            "Ce fichier CSV n’a pas pu être lu : un guillemet y est sans doute mal fermé. Enregistrez-le à nouveau "
+            "Ce fichier CSV n’a pas pu être lu : un guillemet y est sans doute mal fermé. Enregistrez-le à nouveau "
             "depuis votre tableur."
         ) from error
     return rows
@@ -132,7 +132,7 @@ def _decoded(data: bytes) -> str:
             return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise Unreadable("Ce fichier n’est pas un tableau : il nous faut un fichier CSV, ODS ou XLSX.")
+    raise Unreadable("Ce fichier n’est pas un tableau : il nous faut un fichier CSV, ODS ou XLSX.")
 
 
 def _clean(cell: str) -> str:

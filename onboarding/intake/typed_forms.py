@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.debug import sensitive_variables
 
-from onboarding.intake.models import TypedForm
+from onboarding.intake.request_models import TypedForm
 from suite.accounts.models import User
 
 COOKIE = "suite_saisie"

@@ -139,7 +139,7 @@ def step(request: HttpRequest, pk: object, step: int) -> HttpResponse:
     if kept := typed_forms.find(request):
         return _resume(request, dossier, step, kept)
     if dossier.status not in moves.SAVE.sources:
-        messages.info(request, f"La demande est à l’état « {dossier.get_status_display()} » : elle ne se modifie plus.")
+        messages.info(request, f"La demande est à l’état « {dossier.get_status_display()} » : elle ne se modifie plus.")
         return redirect("intake:detail", pk=dossier.pk)
     values = steps.first_row(dossier, stored)
     if "corriger" in request.GET:
@@ -165,8 +165,7 @@ def _resume(request: HttpRequest, dossier: Dossier, step: int, kept: typed_forms
     if isinstance(form, MailboxesForm):  # the pressed button may have added or removed a row
         form = step_form(step, values, steps.as_data(step, values), remarks)
         form.values(stored)
-    context = {"resumed": True, "version": version_in(kept.data)}
-    return _render_step(request, dossier, step, form, **context)
+    return _render_step(request, dossier, step, form, resumed=True, version=version_in(kept.data))
 
 
 def _post_step(request: HttpRequest, dossier: Dossier, step: int) -> HttpResponse:
@@ -191,7 +190,7 @@ def _post_step(request: HttpRequest, dossier: Dossier, step: int) -> HttpRespons
         return _render_step(request, current, step, form, refusal=refusal)
     typed_forms.forget(request)
     if taken:
-        messages.info(request, f"Quelqu’un d’autre a modifié la demande entre-temps, et c’est gardé : {told(taken)}.")
+        messages.info(request, f"Quelqu’un d’autre a modifié la demande entre-temps, et c’est gardé : {told(taken)}.")
     return _saved(request, complete().get(pk=saved.pk), step, form, stale=dossier.version != version)
 
 
