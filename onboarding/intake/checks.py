@@ -257,6 +257,8 @@ def mailbox_problems(row: MailboxRequest, domains: set[str], counts: Counter[str
         yield "recovery_email", said
     if row.kind == MailboxRequest.Kind.REDIRECT and not row.target_list:
         yield "targets", "indiquez vers quelles adresses rediriger."
+    if row.kind == MailboxRequest.Kind.REDIRECT and row.local_part in row.target_list:
+        yield "targets", "une boîte ne se redirige pas vers elle-même."
     for target in row.target_list:
         if not is_email(target) and target not in counts:
             yield "targets", f"«{NBSP}{target}{NBSP}» n’est ni une adresse électronique ni une boîte de la liste."
@@ -268,7 +270,8 @@ def _recovery(row: MailboxRequest, domains: set[str]) -> str:
         return "indiquez l’adresse de secours où envoyer les premiers accès." if personal else ""
     if not is_email(row.recovery_email):
         return "l’adresse de secours n’est pas valide."
-    if row.recovery_email.rpartition("@")[2].lower() in domains:
+    at = row.recovery_email.rpartition("@")[2].lower()
+    if any(at == domain or at.endswith(f".{domain}") for domain in domains):
         return "l’adresse de secours doit être hors du domaine demandé, qui n’existe pas encore."
     return ""
 
