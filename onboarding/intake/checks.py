@@ -34,7 +34,8 @@ class Problem(NamedTuple):
     @property
     def anchor(self) -> str:
         """The id of the field in its page."""
-        return f"id_{self.field}"
+        # Of buttons to choose from, the first.
+        return f"id_{self.field}_0" if self.field == "family" else f"id_{self.field}"
 
 
 def can_submit(dossier: Dossier) -> list[Problem]:

@@ -200,8 +200,8 @@ def _end(one: CoAuthor, *, by: User) -> bool:
     return True
 
 
-def _record(kind: str, one: CoAuthor, *, by: User) -> Event:
-    return record("co_author", one.pk, kind, by=by, payload={"dossier": str(one.dossier_id)})
+def _record(done: str, one: CoAuthor, *, by: User) -> Event:
+    return record("co_author", one.pk, done, by=by, payload={"dossier": str(one.dossier_id)})
 
 
 def _refused(sentence: str) -> moves.GuardFailed:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
-from onboarding.intake import reasons
+from onboarding.intake.history import reasons_of
 from onboarding.intake.models import Dossier
 from suite.journal.models import Event
 
@@ -122,4 +122,4 @@ def refusal_of(dossier: Dossier) -> Refusal | None:
     event = Event.objects.about("dossier", dossier.pk).filter(kind="reject").last()
     if event is None:
         return None
-    return Refusal([reasons.label(code) for code in event.payload.get("reasons", [])], event.text.comment)
+    return Refusal(reasons_of(event), event.text.comment)

@@ -48,7 +48,7 @@ def history(dossier: Dossier, *, for_staff: bool) -> list[Entry]:
                 label=_WORDS.get(event.kind, event.kind),
                 who=team if staff and not for_staff else event.text.actor_label or "Le système",
                 at=event.recorded_at,
-                reasons=[reasons.label(code) for code in event.payload.get("reasons", [])],
+                reasons=reasons_of(event),
                 fields=[
                     reasons.FIELDS[field].label for field in event.payload.get("fields", []) if field in reasons.FIELDS
                 ],
@@ -56,3 +56,9 @@ def history(dossier: Dossier, *, for_staff: bool) -> list[Entry]:
             )
         )
     return entries
+
+
+def reasons_of(event: Event) -> list[str]:
+    """Return the words of an event's reasons; « other » is a code of both lists, and says another thing in each."""
+    words = reasons.REJECTIONS if event.kind == "reject" else {}
+    return [words.get(code) or reasons.label(code) for code in event.payload.get("reasons", [])]

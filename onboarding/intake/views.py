@@ -182,7 +182,8 @@ def _post_step(request: HttpRequest, dossier: Dossier, step: int) -> HttpRespons
     except moves.NotAllowed as refusal:
         raise PermissionDenied(str(refusal)) from refusal
     except moves.GuardFailed as refusal:
-        return _render_step(request, dossier, step, form, status=422, problems=refusal.problems)
+        # The town hall objected: nothing is saved, and what was typed stays in the form.
+        return _render_step(request, dossier, step, form, status=422, problems=refusal.problems, saved=False)
     except moves.Refusal as refusal:
         current = _dossier(request, dossier.pk)
         if action == "submit" and already_done(current, {"submit", "resubmit"}, user):
@@ -198,7 +199,7 @@ def _saved(request: HttpRequest, saved: Dossier, step: int, form: AnyStepForm, *
     """Answer to a step that is saved: what could not be read in it, what is missing, or where the button leads."""
     action = request.POST.get("action", "next")
     if form.errors and not action.startswith("remove-"):
-        return _render_step(request, saved, step, form, status=422)
+        return _render_step(request, saved, step, form, status=422, problems=form.unread(), unread=True)
     if action == "submit" and step == steps.LAST:
         # Nobody sends what somebody else changed without having seen it.
         return (
@@ -261,6 +262,7 @@ def _render_step(  # noqa: PLR0913 - a page has these parts
     context: dict[str, Any] = {
         "dossier": dossier,
         "version": dossier.version,
+        "saved": True,
         "step": step,
         "title": contents.TITLES[step],
         "next_title": contents.TITLES.get(step + 1, ""),

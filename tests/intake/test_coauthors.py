@@ -205,7 +205,7 @@ class TestAskToJoin:
         assert (
             client.post(f"/demandes/{sent.pk}/auteurs/{CoAuthor.objects.get().pk}/", {"action": "admit"}).status_code
             == 404
-        )  # noqa: E501 - one address
+        )
         assert Notice.objects.get().recipient == sent.author.email
 
     def test_it_says_who_asks_before_anything(self, sent: Dossier, commune: Organization, stranger: User) -> None:

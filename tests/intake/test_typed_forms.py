@@ -1,4 +1,4 @@
-"""A login that expires while typing: what was typed comes back, to the same person in the same browser, and to no other."""
+"""A login that expires while typing: what was typed comes back, to the same person in the same browser alone."""
 
 import logging
 from datetime import timedelta
@@ -40,7 +40,7 @@ def come_back(client: Client, user: User) -> None:
 
 def sent_to(response: object) -> str:
     """Return where the sign-in will lead."""
-    location = response["Location"]  # type: ignore[index]
+    location = str(response["Location"])  # type: ignore[index]
     assert urlsplit(location).path == "/connexion/" or "next=" in location
     return parse_qs(urlsplit(location).query)["next"][0]
 
