@@ -96,7 +96,9 @@ class Plan:
 
 def parse(data: bytes) -> tuple[list[Line], list[str]]:
     """Return the lines of a table and the titles of the columns left aside. Raises tables.Unreadable."""
-    titles, *rows = tables.read(data)
+    every = tables.read(data)
+    head = next(place for place, row in enumerate(every) if row)
+    titles, rows = every[head], every[head + 1 :]
     found: dict[int, str] = {}
     ignored = []
     for index, title in enumerate(titles):
@@ -113,7 +115,7 @@ def parse(data: bytes) -> tuple[list[Line], list[str]]:
     if not rows:
         raise tables.Unreadable("Ce tableau n’a que des titres : ajoutez une ligne par boîte.")
     lines = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(rows, start=head + 2):
         values = {name: row[index] for index, name in found.items() if index < len(row) and row[index]}
         if values:
             lines.append(_line(number, values))

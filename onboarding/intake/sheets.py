@@ -8,6 +8,7 @@ import io
 import json
 import resource
 import sys
+from collections.abc import Iterable
 
 MEMORY = 512 * 1024 * 1024
 SECONDS = 10
@@ -22,14 +23,23 @@ def main() -> None:
     from python_calamine import CalamineWorkbook  # noqa: PLC0415 - under the limits
 
     sheet = CalamineWorkbook.from_filelike(io.BytesIO(sys.stdin.buffer.read())).get_sheet_by_index(0)
-    rows = []
-    for row in sheet.iter_rows():
-        cells = [text(cell)[:CELL] for cell in row[:COLUMNS]]
-        if any(cells):
-            rows.append(cells)
-        if len(rows) > ROWS:
+    json.dump(bounded([text(cell)[:CELL] for cell in row[:COLUMNS]] for row in sheet.iter_rows()), sys.stdout)
+
+
+def bounded(rows: Iterable[list[str]]) -> list[list[str]]:
+    """Return the rows up to the last that says something, blank ones in between, so that their numbers are right."""
+    kept: list[list[str]] = []
+    blank = 0
+    for row in rows:
+        if not any(row):
+            blank += 1
+            continue
+        kept += [[]] * min(blank, ROWS)
+        kept.append(row)
+        blank = 0
+        if len(kept) > ROWS:
             break
-    json.dump(rows, sys.stdout)
+    return kept[: ROWS + 1]
 
 
 def text(cell: object) -> str:

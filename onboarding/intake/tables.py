@@ -24,7 +24,7 @@ class Unreadable(Exception):
 
 
 def read(data: bytes) -> list[list[str]]:
-    """Return the rows that say something, the titles first. Raises Unreadable."""
+    """Return the rows up to the last that says something, blank ones empty. Raises Unreadable."""
     if not data.strip():
         raise Unreadable("Ce fichier est vide.")
     if len(data) > LARGEST:
@@ -104,19 +104,13 @@ def _csv(data: bytes) -> list[list[str]]:
         first, text = rest.partition("\n")[0], rest
     delimiter = max(DELIMITERS, key=first.count)
     try:
-        rows = []
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
-            cells = [_clean(cell[: sheets.CELL]) for cell in row[: sheets.COLUMNS]]
-            if any(cells):
-                rows.append(cells)
-            if len(rows) > sheets.ROWS:
-                break
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        return sheets.bounded([_clean(cell[: sheets.CELL]) for cell in row[: sheets.COLUMNS]] for row in reader)
     except csv.Error as error:
         raise Unreadable(
             "Ce fichier CSV n’a pas pu être lu : un guillemet y est sans doute mal fermé. Enregistrez-le à nouveau "
             "depuis votre tableur."
         ) from error
-    return rows
 
 
 def _decoded(data: bytes) -> str:

@@ -119,6 +119,12 @@ class TestReading:
     def test_the_line_that_excel_writes_for_itself_is_passed_over(self) -> None:
         assert imports.parse(utf8("sep=,\r\n" + table(TITLES, ZOE, separator=",")))[0][0].values["given_name"] == "Zoé"
 
+    @pytest.mark.parametrize("made", [lambda *rows: utf8(table(*rows)), xlsx, ods])
+    def test_blank_lines_keep_the_numbers_of_the_spreadsheet(self, made: Callable[..., bytes]) -> None:
+        blank = [""] * len(TITLES)
+        lines, _ = imports.parse(made(TITLES, blank, ZOE, blank, blank, TOWN_HALL, blank))
+        assert [line.number for line in lines] == [3, 6]
+
     def test_a_quoted_cell_may_hold_the_delimiter_and_a_new_line(self) -> None:
         lines, _ = imports.parse(utf8('Adresse;Fonction\nmairie;"Accueil ; état civil\nétage 1"\n'))
         assert lines[0].values["function"].startswith("Accueil ; état civil")
