@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 
 from suite.embedded import LOCAL as LOCAL_DIR
@@ -76,6 +77,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "suite.accounts.middleware.AbsoluteSession",
+    "onboarding.intake.typed_forms.TypedForms",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -168,6 +170,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 600.0,
     },
     "intake: remind, expire, tell what is late": {"task": "onboarding.intake.tasks.sweep_windows", "schedule": 300.0},
+    "intake: forget what was typed and never sent": {"task": "onboarding.intake.tasks.forget", "schedule": 600.0},
+    "intake: count the usual delays": {
+        "task": "onboarding.intake.tasks.count_delays",
+        "schedule": crontab(hour=3, minute=20),
+    },
 }
 
 # --- Sign-in ----------------------------------------------------------------------------------------------------------

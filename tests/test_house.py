@@ -94,6 +94,8 @@ REPLACING = ("admin/", "dsfr/", "django/", "allauth/", "account/", "mfa/", "idp/
 DOORS = {
     *("workflow.py", "moves.py", "engine.py", "delivery.py"),
     *("proofs.py", "teams.py", "invitations.py", "relinks.py", "mandate_workflow.py", "mandate_desk_workflow.py"),
+    *("teams.py", "invitations.py", "relinks.py", "mandate_workflow.py", "mandate_desk_workflow.py"),
+    "coauthors.py",  # who edits a dossier with its author
 }
 NEVER_NAMES = {"utils", "helpers", "common", "services", "constants", "core", "misc", "tools"}
 MOST_LINES = 400

@@ -35,7 +35,8 @@ class Problem(NamedTuple):
     @property
     def anchor(self) -> str:
         """The id of the field in its page."""
-        return f"id_{self.field}"
+        # Of buttons to choose from, the first.
+        return f"id_{self.field}_0" if self.field == "family" else f"id_{self.field}"
 
 
 def can_submit(dossier: Dossier) -> list[Problem]:
@@ -237,11 +238,12 @@ def _mailboxes(dossier: Dossier) -> Iterator[Problem]:
     domains = {choice.fqdn for choice in dossier.names.all() if choice.fqdn}
     counts = Counter(row.local_part for row in rows)
     for index, row in enumerate(rows):
-        for name, message in _mailbox(row, domains, counts):
+        for name, message in mailbox_problems(row, domains, counts):
             yield Problem(f"mailboxes-{index}-{name}", 3, f"Boîte {index + 1} : {message}")
 
 
-def _mailbox(row: MailboxRequest, domains: set[str], counts: Counter[str]) -> Iterator[tuple[str, str]]:
+def mailbox_problems(row: MailboxRequest, domains: set[str], counts: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield (field, what is wrong with it) for one mailbox; `counts` is how often each address is in the list."""
     personal = row.kind == MailboxRequest.Kind.PERSONAL
     if personal and not row.given_name:
         yield "given_name", "indiquez le prénom de la personne."
@@ -257,6 +259,8 @@ def _mailbox(row: MailboxRequest, domains: set[str], counts: Counter[str]) -> It
         yield "recovery_email", said
     if row.kind == MailboxRequest.Kind.REDIRECT and not row.target_list:
         yield "targets", "indiquez vers quelles adresses rediriger."
+    if row.kind == MailboxRequest.Kind.REDIRECT and row.local_part in row.target_list:
+        yield "targets", "une boîte ne se redirige pas vers elle-même."
     for target in row.target_list:
         if not is_email(target) and target not in counts:
             yield "targets", f"«{NBSP}{target}{NBSP}» n’est ni une adresse électronique ni une boîte de la liste."
@@ -268,7 +272,8 @@ def _recovery(row: MailboxRequest, domains: set[str]) -> str:
         return "indiquez l’adresse de secours où envoyer les premiers accès." if personal else ""
     if not is_email(row.recovery_email):
         return "l’adresse de secours n’est pas valide."
-    if row.recovery_email.rpartition("@")[2].lower() in domains:
+    at = row.recovery_email.rpartition("@")[2].lower()
+    if any(at == domain or at.endswith(f".{domain}") for domain in domains):
         return "l’adresse de secours doit être hors du domaine demandé, qui n’existe pas encore."
     return ""
 

@@ -74,6 +74,12 @@ def prepare(values: Values) -> Values:
     return {**values, "mailboxes": rows}
 
 
+def restored(values: Values) -> Values:
+    """Return values that were kept as JSON as they were: dates are dates again."""
+    day = values.get("mail_switch_on")
+    return {**values, "mail_switch_on": dt.date.fromisoformat(day)} if isinstance(day, str) and day else values
+
+
 def difference(stored: Values, values: Values) -> list[str]:
     """Return the fields that change; a new mailbox row has no identity yet and always counts."""
     return [field for field, value in values.items() if stored.get(field) != value]

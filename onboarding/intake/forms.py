@@ -59,6 +59,15 @@ class StepForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
             if problem.field in self.fields and problem.message not in self.errors.get(problem.field, []):
                 self.add_error(problem.field, problem.message)
 
+    def unread(self) -> list[Problem]:
+        """Return what could not be read, field by field."""
+        return [
+            Problem(name, self.step, f"{self.fields[name].label}{NBSP}: {message}")
+            for name, messages in self.errors.items()
+            for message in messages
+            if name in self.fields
+        ]
+
     def values(self, stored: contents.Values) -> contents.Values:
         """Return what to store: what could be read, and the stored value of what could not."""
         self.is_valid()
@@ -274,6 +283,16 @@ class MailboxesForm:
         self.rows = [
             MailboxForm(data, prefix=f"mailboxes-{index}", initial=rows[index] if index < len(rows) else None)
             for index in range(count)
+        ]
+
+    def unread(self) -> list[Problem]:
+        """Return what could not be read, box by box."""
+        return [
+            Problem(f"{row.prefix}-{name}", self.step, f"Boîte {number}, {row.fields[name].label}{NBSP}: {message}")
+            for number, row in enumerate(self.rows, start=1)
+            for name, messages in (row.errors.items() if row.is_bound else ())
+            for message in messages
+            if name in row.fields
         ]
 
     @property

@@ -3,8 +3,6 @@
 import datetime as dt
 from typing import NamedTuple
 
-from django.db import connection
-
 from onboarding.intake import reasons
 from onboarding.intake.models import Dossier
 from suite.journal.models import Event
@@ -45,7 +43,6 @@ _WORDS = {
     "name_question": "Un nom de remplacement est proposé à la collectivité",
     "name_answered": "La collectivité a répondu sur le nom de remplacement",
 }
-_FEWEST = 20
 
 
 class Entry(NamedTuple):
@@ -73,7 +70,7 @@ def history(dossier: Dossier, *, for_staff: bool) -> list[Entry]:
                 label=_WORDS.get(event.kind, event.kind),
                 who=team if staff and not for_staff else event.text.actor_label or "Le système",
                 at=event.recorded_at,
-                reasons=[reasons.label(code) for code in event.payload.get("reasons", [])],
+                reasons=reasons_of(event),
                 fields=[
                     reasons.FIELDS[field].label for field in event.payload.get("fields", []) if field in reasons.FIELDS
                 ],
@@ -83,28 +80,7 @@ def history(dossier: Dossier, *, for_staff: bool) -> list[Entry]:
     return entries
 
 
-class Delay(NamedTuple):
-    """In how many days half, and nine in ten, of `count` dossiers were decided in the last 90 days."""
-
-    half: int
-    most: int
-    decided: int
-
-
-def usual_delay() -> Delay | None:
-    """Return the delay to promise nobody but to tell everybody; None under 20 decisions. One query."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT count(*),
-                      percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM decided_at - submitted_at)),
-                      percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM decided_at - submitted_at))
-               FROM intake_dossier WHERE decided_at > now() - interval '90 days'"""
-        )
-        count, half, most = cursor.fetchone()
-    if count < _FEWEST:
-        return None
-    return Delay(_days(half), _days(most), count)
-
-
-def _days(seconds: float) -> int:
-    return max(1, -(-int(seconds) // 86_400))
+def reasons_of(event: Event) -> list[str]:
+    """Return the words of an event's reasons; « other » is a code of both lists, and says another thing in each."""
+    words = reasons.REJECTIONS if event.kind == "reject" else {}
+    return [words.get(code) or reasons.label(code) for code in event.payload.get("reasons", [])]

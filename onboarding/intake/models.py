@@ -31,7 +31,9 @@ class DossierQuerySet(models.QuerySet["Dossier"]):
         if not isinstance(user, User):
             return self.none()
         # What somebody wrote for an organization that has withdrawn its right stays with the organization.
-        own = Q(author=user) & ~Q(organization__in=lost_organizations(user).values("pk"))
+        co_authored = CoAuthor.objects.filter(user=user, state=CoAuthor.State.ACTIVE).values("dossier")
+        own = Q(author=user) | Q(pk__in=co_authored)
+        own &= ~Q(organization__in=lost_organizations(user).values("pk"))
         return self.filter(own | Q(organization__in=organizations_of(user)))
 
     def followed_by(self, user: User | AnonymousUser) -> "DossierQuerySet":
@@ -335,6 +337,9 @@ class Revision(models.Model):
     version = models.PositiveIntegerField(help_text="The dossier's version after this save.")
     step = models.PositiveSmallIntegerField()
     values = models.JSONField(encoder=DjangoJSONEncoder)
+    before = models.JSONField(
+        encoder=DjangoJSONEncoder, null=True, blank=True, help_text="The same step, as it was before this save."
+    )
     author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -375,3 +380,4 @@ class Remark(models.Model):
 from onboarding.intake import due_models, proposal_models  # noqa: E402, F401 - Django looks for an app's models here
 from onboarding.intake.name_models import LostName, NameLookup, NameQuestion  # noqa: E402, F401
 from onboarding.intake.proof_models import OwnershipProof  # noqa: E402, F401
+from onboarding.intake.request_models import Claim, CoAuthor, MailboxImport, TypedForm, UsualDelay  # noqa: E402, F401

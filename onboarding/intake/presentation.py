@@ -3,58 +3,94 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.http import HttpRequest, QueryDict
 
-from onboarding.intake import contents, reasons
+from onboarding.intake import contents, reasons, rules
 from onboarding.intake.models import Dossier, Remark, RequestedService
+from onboarding.intake.request_models import Claim
 from onboarding.provisioning.models import Deployment
+from suite.catalog.models import Service
 
 
 def complete() -> QuerySet[Dossier]:
     """Return dossiers with all that their pages read, in four queries."""
-    return Dossier.objects.select_related(
-        "organization__department", "organization__epci", "operator", "assignee", "author"
-    ).prefetch_related(
-        "names", "mailboxes", Prefetch("requested_services", RequestedService.objects.select_related("service"))
+    return (
+        Dossier.objects.select_related(
+            "organization__department", "organization__epci", "operator", "assignee", "author"
+        )
+        .prefetch_related(
+            "names", "mailboxes", Prefetch("requested_services", RequestedService.objects.select_related("service"))
+        )
+        .annotate(writers=rules.writers(), claimed=Exists(Claim.objects.filter(dossier=OuterRef("pk"))))
     )
 
 
 def version_of(request: HttpRequest) -> int:
     """Return the version the page was shown at, 0 when the form does not say."""
-    typed = request.POST.get("version", "")
+    return version_in(request.POST)
+
+
+def version_in(posted: QueryDict) -> int:
+    """Return the version that a form carries, 0 when it does not say."""
+    typed = posted.get("version", "")
     return int(typed) if typed.isdecimal() and len(typed) < 10 else 0  # noqa: PLR2004 - a column's size
 
 
-def conflict_of(stored: contents.Values, values: contents.Values) -> list[tuple[str, str, str]]:
-    """Return (label, typed, stored) for each field that differs."""
-    rows = []
-    for field in contents.difference(stored, values):
-        if field == "mailboxes":
-            rows.append(("Boîtes aux lettres", _lines(values[field]), _lines(stored[field])))
-        else:
-            rows.append((_label(field), contents.plain(values[field]), contents.plain(stored.get(field))))
-    return rows
+def told(parts: Iterable[str], most: int = 6) -> str:
+    """Write a list in one sentence, its end counted when it is long."""
+    parts = list(dict.fromkeys(parts))
+    more = len(parts) - most
+    return " ; ".join(parts[:most]) + (f", et {more} autre{'s' if more > 1 else ''}" if more > 0 else "")
 
 
-def _lines(rows: list[contents.Values]) -> str:
-    told = ("local_part", "given_name", "family_name", "function", "recovery_email", "targets")
-    return "\n".join(", ".join(row[field] for field in told if row[field]) for row in rows)
+def shown(field: str, value: object) -> str:
+    """Write a field's value for a reader who compares two versions."""
+    if field == "services" and isinstance(value, list):
+        return ", ".join(Service.objects.filter(pk__in=value).order_by("position").values_list("name", flat=True))
+    if field in CHOICES and value:
+        return str(dict(CHOICES[field]).get(str(value), value))
+    return contents.plain(value)
 
 
-def _label(field: str) -> str:
+def label_of(field: str) -> str:
+    """Return the words of a form's field, those of its group when it has none of its own."""
     group = contents.GROUP_OF.get(field)
     return LABELS.get(field) or (reasons.FIELDS[group].label if group else "Déclarations")
 
 
 LABELS = {
-    "name": "Nom souhaité",
     "requester_given_name": "Prénom",
     "requester_family_name": "Nom",
     "requester_function": "Fonction",
     "requester_email": "Adresse électronique",
     "requester_phone": "Téléphone",
-    "storage_gb": "Stockage souhaité",
+    "family": "Origine du nom",
+    "name": "Nom souhaité",
+    "alternative_1": "Premier nom de remplacement",
+    "alternative_2": "Deuxième nom de remplacement",
+    "alternative_3": "Troisième nom de remplacement",
+    "accepts_alternatives": "Accepte un nom de remplacement",
+    "justification": "Explication du nom",
+    "dns_manager": "Qui gère ce nom",
+    "mail_in_use": "Messagerie en place",
+    "mail_provider": "Messagerie actuelle",
+    "mail_switch_on": "Date de changement de messagerie",
+    "storage_gb": "Stockage souhaité, en Go",
+    "allocation_reason": "Motif de la dotation",
+    "services": "Services souhaités",
+    "privacy_contact_name": "Contact pour la protection des données",
+    "privacy_contact_email": "Adresse du contact pour la protection des données",
+    "technical_contact_name": "Contact technique",
+    "technical_contact_email": "Adresse du contact technique",
+    "declares_exact": "Exactitude certifiée",
+    "declares_mandate": "Habilitation certifiée",
+    "accepts_terms": "Conditions acceptées",
+}
+CHOICES: dict[str, list[tuple[str, Any]]] = {
+    "requester_function": Dossier.Function.choices,
+    "family": Dossier.Family.choices,
+    "dns_manager": Dossier.DnsManager.choices,
 }
 
 

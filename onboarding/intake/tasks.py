@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from onboarding.intake import alternatives, lookups, proofs, windows
+from onboarding.intake import alternatives, delays, imports, lookups, proofs, typed_forms, windows
 from onboarding.intake.name_models import NameLookup
 from onboarding.intake.proof_models import OwnershipProof
 
@@ -58,3 +58,16 @@ def sweep_windows() -> None:
         windows.sweep()
     except windows.TooMany as stopped:
         logger.error("%s", stopped)  # noqa: TRY400 - a stop, not a crash
+
+
+@shared_task
+def forget() -> None:
+    """Erase what was typed and never sent, and the tables of mailboxes that nobody confirmed."""
+    typed_forms.purge()
+    imports.purge()
+
+
+@shared_task
+def count_delays() -> None:
+    """Count in how many working days requests are answered."""
+    delays.count()

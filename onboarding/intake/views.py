@@ -5,32 +5,37 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from onboarding.intake import acting, checks, contents, moves, name_views, rules, workflow
+from onboarding.intake import (
+    acting,
+    checks,
+    coauthors,
+    conflicts,
+    contents,
+    following,
+    moves,
+    name_views,
+    rules,
+    steps,
+    typed_forms,
+    workflow,
+)
+from onboarding.intake.delays import usual_delay
 from onboarding.intake.forms import AnyStepForm, MailboxesForm, step_form
-from onboarding.intake.history import history, usual_delay
-from onboarding.intake.models import Dossier, MailboxRequest
-from onboarding.intake.presentation import complete, conflict_of, deployment_of, points, summary, version_of, wish
+from onboarding.intake.history import history
+from onboarding.intake.models import Dossier
+from onboarding.intake.presentation import complete, deployment_of, points, summary, told, version_in, version_of, wish
+from onboarding.intake.trade import ALLOCATION
 from suite.accounts.models import User
 from suite.accounts.permissions import DRAFT, EDIT_DOSSIER, check, organization_roles
 from suite.accounts.rights import organizations_of
 from suite.directory.lookup import by_code, compact, verdict_of
 from suite.directory.models import Organization
 from suite.journal.models import Event
-
-STEPS = 5
-# Ready-made shared mailboxes: the button's value, the address, the words.
-TEMPLATES = {
-    "mairie": "Mairie",
-    "accueil": "Accueil",
-    "etat-civil": "État civil",
-    "urbanisme": "Urbanisme",
-    "elus": "Élus",
-}
 
 
 def _user(request: HttpRequest) -> User:
@@ -87,8 +92,15 @@ def new(request: HttpRequest) -> HttpResponse:
             problems = refusal.problems
         else:
             return redirect("intake:step", pk=dossier.pk, step=1)
-    mine = Dossier.objects.requested_by(user).filter(organization=organization).order_by("-changed_at")
-    visible = mine.open().first()
+    mine = list(
+        Dossier.objects.requested_by(user)
+        .filter(organization=organization, status__in=[Dossier.Status.DRAFT, *Dossier.OPEN])
+        .select_related("author")
+        .order_by("-changed_at")[:20]
+    )
+    drafts = [dossier for dossier in mine if dossier.status == Dossier.Status.DRAFT]
+    visible = next((dossier for dossier in mine if dossier not in drafts), None)
+    hidden = coauthors.open_dossier(organization) if visible is None else None
     context = {
         "organization": organization,
         "organizations": own,
@@ -96,9 +108,11 @@ def new(request: HttpRequest) -> HttpResponse:
         "standing": checks.standing_problems(organization),
         "attached": organization in own,
         "open_dossier": visible,
-        "draft": mine.filter(status=Dossier.Status.DRAFT, author=user).first(),
-        "hidden_dossier": visible is None and Dossier.objects.open().filter(organization=organization).exists(),
-        "delay": usual_delay(),
+        "draft": next((dossier for dossier in drafts if dossier.author_id == user.pk), None),
+        "shared_drafts": [dossier for dossier in drafts if dossier.author_id != user.pk],
+        "hidden_dossier": hidden,
+        "joinable": coauthors.joinable(hidden),
+        "delay": usual_delay(rules.route(organization), ""),
         "problems": problems,
     }
     return render(request, "intake/new.html", context, status=422 if problems else 200)
@@ -118,62 +132,88 @@ def step(request: HttpRequest, pk: object, step: int) -> HttpResponse:
     if step not in contents.TITLES:
         raise Http404
     dossier = _dossier(request, pk)
-    user = _user(request)
-    check(EDIT_DOSSIER, rules.roles(dossier, user))
+    check(EDIT_DOSSIER, rules.roles(dossier, _user(request)))
     if request.method == "POST":
         return _post_step(request, dossier, step)
+    stored, remarks = contents.read(dossier, step), list(contents.open_remarks(dossier))
+    if kept := typed_forms.find(request):
+        return _resume(request, dossier, step, kept)
     if dossier.status not in moves.SAVE.sources:
         messages.info(request, f"La demande est à l’état « {dossier.get_status_display()} » : elle ne se modifie plus.")
         return redirect("intake:detail", pk=dossier.pk)
-    stored = contents.read(dossier, step)
-    shown = _first_row(dossier, stored)
-    remarks = list(contents.open_remarks(dossier))
+    values = steps.first_row(dossier, stored)
     if "corriger" in request.GET:
-        form = step_form(step, shown, _as_data(step, shown), remarks)
+        form = step_form(step, values, steps.as_data(step, values), remarks)
         form.values(stored)
         form.show(checks.step_problems(dossier, step))
     else:
-        form = step_form(step, shown, None, remarks)
+        form = step_form(step, values, None, remarks)
     return _render_step(request, dossier, step, form)
 
 
-def _post_step(  # noqa: PLR0911 - one answer per thing that may happen
-    request: HttpRequest, dossier: Dossier, step: int
-) -> HttpResponse:
+def _resume(request: HttpRequest, dossier: Dossier, step: int, kept: typed_forms.Kept) -> HttpResponse:
+    """Show the step with what was typed before the session ended, at the version it was typed from."""
+    stored, remarks = contents.read(dossier, step), list(contents.open_remarks(dossier))
+    editable = dossier.status in moves.SAVE.sources
+    open_groups = contents.unlocked(dossier, remarks) if editable else None
+    form = step_form(step, stored, steps.with_locked(kept.data, step, stored, open_groups), remarks)
+    values = steps.acted(form.values(stored), kept.data.get("action", "next"))
+    if not editable:
+        merged = conflicts.merge(None, stored, contents.prepare(values), None)
+        refusal = conflicts.Conflict(dossier, merged, str(moves.WrongState(dossier)))
+        return _render_step(request, dossier, step, form, refusal=refusal)
+    if isinstance(form, MailboxesForm):  # the pressed button may have added or removed a row
+        form = step_form(step, values, steps.as_data(step, values), remarks)
+        form.values(stored)
+    return _render_step(request, dossier, step, form, resumed=True, version=version_in(kept.data))
+
+
+def _post_step(request: HttpRequest, dossier: Dossier, step: int) -> HttpResponse:
     user, version, action = _user(request), version_of(request), request.POST.get("action", "next")
     stored = contents.read(dossier, step)
     remarks = list(contents.open_remarks(dossier))
     open_groups = contents.unlocked(dossier, remarks) if dossier.status in moves.SAVE.sources else None
-    form = step_form(step, stored, _with_locked(request.POST, step, stored, open_groups), remarks)
-    values = _acted(form.values(stored), action)
+    form = step_form(step, stored, steps.with_locked(request.POST, step, stored, open_groups), remarks)
+    values = steps.acted(form.values(stored), action)
+    if keys := steps.chosen(request.POST):
+        values = conflicts.resolve(values, conflicts.base_of(dossier, step, version, stored) or stored, keys)
     try:
-        try:
-            saved = workflow.save_step(dossier, step, values, by=user, version=version)
-        except moves.Stale as stale:
-            # The same values saved a moment ago, by a doubled click, are no conflict.
-            saved = workflow.save_step(stale.dossier, step, values, by=user, version=version)
+        saved, taken = conflicts.save(dossier, step, values, by=user, version=version)
     except moves.NotAllowed as refusal:
         raise PermissionDenied(str(refusal)) from refusal
-    except (moves.Stale, moves.WrongState) as refusal:
-        if action == "submit" and already_done(refusal.dossier, {"submit", "resubmit"}, user):
-            return redirect("intake:detail", pk=dossier.pk)
+    except moves.GuardFailed as refusal:
+        # The town hall objected: nothing is saved, and what was typed stays in the form.
+        return _render_step(request, dossier, step, form, status=422, problems=refusal.problems, saved=False)
+    except moves.Refusal as refusal:
         current = _dossier(request, dossier.pk)
-        conflict = conflict_of(contents.read(current, step), contents.prepare(values))
-        return _render_step(request, current, step, form, refusal=refusal, conflict=conflict)
-    saved = complete().get(pk=saved.pk)
+        if action == "submit" and already_done(current, {"submit", "resubmit"}, user):
+            return redirect("intake:detail", pk=dossier.pk)
+        return _render_step(request, current, step, form, refusal=refusal)
+    typed_forms.forget(request)
+    if taken:
+        messages.info(request, f"Quelqu’un d’autre a modifié la demande entre-temps, et c’est gardé : {told(taken)}.")
+    return _saved(request, complete().get(pk=saved.pk), step, form, stale=dossier.version != version)
+
+
+def _saved(request: HttpRequest, saved: Dossier, step: int, form: AnyStepForm, *, stale: bool) -> HttpResponse:
+    """Answer to a step that is saved: what could not be read in it, what is missing, or where the button leads."""
+    action = request.POST.get("action", "next")
     if (action == "check" or action.startswith(("use-", "also-"))) and not name_views.ask(request, saved):
         return render(request, "429.html", {"back": reverse("intake:step", args=[saved.pk, step])}, status=429)
     if form.errors and not action.startswith("remove-"):
-        return _render_step(request, saved, step, form, status=422)
-    if action == "submit" and step == STEPS:
-        return _send(request, saved, form)
-    if action in {"next", "submit"}:
-        problems = checks.step_problems(saved, step)
-        if problems:
-            form = step_form(step, contents.read(saved, step), _as_data(step, contents.read(saved, step)))
-            form.values(stored)
-            form.show(problems)
-            return _render_step(request, saved, step, form, status=422, problems=problems)
+        return _render_step(request, saved, step, form, status=422, problems=form.unread(), unread=True)
+    if action == "submit" and step == steps.LAST:
+        # Nobody sends what somebody else changed without having seen it.
+        return (
+            _render_step(request, saved, step, form, status=409, reread=True) if stale else _send(request, saved, form)
+        )
+    problems = checks.step_problems(saved, step) if action in {"next", "submit"} else []
+    if problems:
+        now = contents.read(saved, step)
+        form = step_form(step, now, steps.as_data(step, now), list(contents.open_remarks(saved)))
+        form.values(now)
+        form.show(problems)
+        return _render_step(request, saved, step, form, status=422, problems=problems)
     return _after(saved, step, action)
 
 
@@ -181,7 +221,7 @@ def _after(dossier: Dossier, step: int, action: str) -> HttpResponseRedirect:
     if action == "quit":
         return redirect("intake:detail", pk=dossier.pk)
     target = {"next": step + 1, "previous": step - 1}.get(action, step)
-    url = reverse("intake:step", args=[dossier.pk, min(max(target, 1), STEPS)])
+    url = reverse("intake:step", args=[dossier.pk, min(max(target, 1), steps.LAST)])
     if action.startswith("add-"):
         url += f"#boite-{dossier.mailboxes.count()}"
     return HttpResponseRedirect(url)
@@ -194,88 +234,16 @@ def _send(request: HttpRequest, dossier: Dossier, form: AnyStepForm) -> HttpResp
         verb(dossier, by=user, version=dossier.version)
     except moves.GuardFailed as refusal:
         form.show(refusal.problems)
-        return _render_step(request, dossier, STEPS, form, status=422, problems=refusal.problems)
+        return _render_step(request, dossier, steps.LAST, form, status=422, problems=refusal.problems)
     except moves.NotAllowed as refusal:
         raise PermissionDenied(str(refusal)) from refusal
     except moves.Refusal as refusal:
         fresh = _dossier(request, dossier.pk)
         if not already_done(fresh, {"submit", "resubmit"}, user):
-            return _render_step(request, fresh, STEPS, form, refusal=refusal)
+            return _render_step(request, fresh, steps.LAST, form, refusal=refusal)
     else:
         messages.success(request, "Votre demande est transmise. Un accusé de réception vous est envoyé.")
     return redirect("intake:detail", pk=dossier.pk)
-
-
-def _acted(values: contents.Values, action: str) -> contents.Values:
-    """Return the values with what the pressed button adds, removes or chooses."""
-    if action.startswith("use-") and "name" in values:
-        family = values["family"] or Dossier.Family.SHARED  # what is proposed to somebody who has not chosen yet
-        return {**values, "name": action.removeprefix("use-")[:253], "family": family}
-    if action.startswith("also-") and "name" in values:
-        empty = next((field for field in contents.NAME_FIELDS[1:] if not values[field]), None)
-        return {**values, empty: action.removeprefix("also-")[:253]} if empty else values
-    if "mailboxes" not in values:
-        return values
-    rows = values["mailboxes"]
-    blank: contents.Values = dict.fromkeys(contents.ROW_FIELDS, "") | {"id": "", "administrator": False}
-    kind, _, template = action.removeprefix("add-").partition("-")
-    if action.startswith("remove-"):
-        index = action.removeprefix("remove-")
-        rows = [row for position, row in enumerate(rows) if str(position) != index]
-    elif action.startswith("add-") and kind in MailboxRequest.Kind.values:
-        added = blank | {"kind": kind, "local_part": template if template in TEMPLATES else ""}
-        rows = [*rows, added | {"function": TEMPLATES.get(template, "")}]
-    else:
-        typed = [field for field in contents.ROW_FIELDS if field not in {"kind", "administrator"}]
-        rows = [row for row in rows if any(row[field] for field in typed)]
-    return {**values, "mailboxes": rows[: checks.MOST_MAILBOXES + 1]}
-
-
-def _first_row(dossier: Dossier, stored: contents.Values) -> contents.Values:
-    """Propose the requester's own mailbox to somebody who starts the list; nothing is stored by looking."""
-    if stored.get("mailboxes") != []:
-        return stored
-    first = dict.fromkeys(contents.ROW_FIELDS, "") | {
-        "id": "",
-        "kind": MailboxRequest.Kind.PERSONAL,
-        "given_name": dossier.requester_given_name,
-        "family_name": dossier.requester_family_name,
-        "recovery_email": dossier.requester_email,
-        "administrator": True,
-    }
-    return {"mailboxes": [first]}
-
-
-def _as_data(step: int, stored: contents.Values) -> QueryDict:
-    """Return stored values as if they had been posted, so that a form may show what is wrong with them."""
-    data = QueryDict(mutable=True)
-    rows = stored.get("mailboxes")
-    flat: dict[str, Any] = stored
-    if step == MailboxesForm.step and rows is not None:
-        flat = {f"mailboxes-{index}-{field}": value for index, row in enumerate(rows) for field, value in row.items()}
-        data["rows"] = str(len(rows))
-    for field, value in flat.items():
-        if isinstance(value, list):
-            data.setlist(field, [str(item) for item in value])
-        elif value not in (None, False, "") or field == "mail_in_use":
-            data[field] = "" if value is None else str(value)
-    return data
-
-
-def _with_locked(
-    posted: QueryDict, step: int, stored: contents.Values, open_groups: frozenset[str] | None
-) -> QueryDict:
-    """Return what was posted, completed with the closed fields, which a browser does not send."""
-    if open_groups is None:
-        return posted
-    data = posted.copy()
-    kept = _as_data(step, stored)
-    if step == MailboxesForm.step:
-        return data if "mailboxes" in open_groups or "rows" in posted else kept
-    for field in stored:
-        if contents.GROUP_OF.get(field, "") not in {*open_groups, ""} and field not in posted:
-            data.setlist(field, kept.getlist(field))
-    return data
 
 
 def _render_step(  # noqa: PLR0913 - a page has these parts
@@ -287,7 +255,7 @@ def _render_step(  # noqa: PLR0913 - a page has these parts
     status: int = 200,
     problems: list[checks.Problem] | None = None,
     refusal: moves.Refusal | None = None,
-    conflict: list[tuple[str, str, str]] | None = None,
+    **more: Any,  # noqa: ANN401 - what one of its callers adds to the page
 ) -> HttpResponse:
     editable = dossier.status in moves.SAVE.sources
     remarks = list(contents.open_remarks(dossier))
@@ -295,6 +263,8 @@ def _render_step(  # noqa: PLR0913 - a page has these parts
     form.lock(open_groups)
     context: dict[str, Any] = {
         "dossier": dossier,
+        "version": dossier.version,
+        "saved": True,
         "step": step,
         "title": contents.TITLES[step],
         "next_title": contents.TITLES.get(step + 1, ""),
@@ -302,12 +272,21 @@ def _render_step(  # noqa: PLR0913 - a page has these parts
         "form": form,
         "problems": problems or [],
         "refusal": refusal,
-        "conflict": conflict,
         "editable": editable,
         "open_groups": open_groups,
         "remarks": points(remarks),
         "zone_of_parts": f"intake/steps/{step}.html",
+        **more,
     }
+    if isinstance(refusal, conflicts.Conflict):
+        asked = request.POST.get("action", "next")
+        context |= {
+            "merged": refusal.merged,
+            "carried": steps.carried(step, refusal.merged.values, form),
+            "then": asked if asked in {"next", "previous", "quit"} else steps.KEEP,
+            "theirs": conflicts.last_of(dossier, step),
+            "choice": steps.CHOICE,
+        }
     context |= _extras(dossier, step, _user(request))
     return render(request, "intake/step.html", context, status=refusal.status if refusal else status)
 
@@ -319,15 +298,21 @@ def _extras(dossier: Dossier, step: int, user: User) -> dict[str, Any]:
     if step == 2:  # noqa: PLR2004 - the steps are numbered on the page
         return name_views.shown(dossier)
     if step == 3:  # noqa: PLR2004
-        return {"shared_templates": TEMPLATES, "domain": wish(dossier)}
-    if step == STEPS:
-        # Whoever is not the author came in by a membership, which is the mandate itself.
-        unproved = checks.mandate_problems(dossier, user) if dossier.author_id == user.pk else []
+        return {
+            "shared_templates": steps.TEMPLATES,
+            "all_templates": steps.ALL_TEMPLATES,
+            "domain": wish(dossier),
+            "beyond": checks.beyond_allocation(dossier),
+            "standard": ALLOCATION.current().mailboxes,
+        }
+    if step == steps.LAST:
+        # Who came in by a membership holds the mandate itself; the author, and whoever it let in, may not.
+        unproved = checks.mandate_problems(dossier, user) if rules.writes(dossier, user) else []
         missing = [*unproved, *checks.can_submit(dossier)]
         return {
             "unproved": unproved,
             "assisted": acting.is_assisted(dossier),
-            "missing": [problem for problem in missing if problem.step != STEPS],
+            "missing": [problem for problem in missing if problem.step != steps.LAST],
             "summary": summary(dossier),
             "domain": wish(dossier),
         }
@@ -345,16 +330,23 @@ def detail(request: HttpRequest, pk: object) -> HttpResponse:
 
 def render_detail(request: HttpRequest, dossier: Dossier, refusal: moves.Refusal | None = None) -> HttpResponse:
     """Answer with the page of a dossier, as it stands after a refusal if there is one."""
+    delayed = {Dossier.Status.SUBMITTED, Dossier.Status.IN_REVIEW, Dossier.Status.SECOND_APPROVAL}
     context = {
         "dossier": dossier,
         "allowed": moves.allowed(dossier, _user(request)),
+        "standing": following.standing(dossier),
         "history": history(dossier, for_staff=False),
         "remarks": points(contents.open_remarks(dossier)),
+        "rejection": following.refusal_of(dossier),
+        "appeal_until": following.appeal_until(dossier),
+        "contact": following.contact(dossier),
+        "place": following.place_in_queue(dossier),
+        "shared": dossier.status in coauthors.SHARED,
         "assisted": acting.is_assisted(dossier),
         "deployment": deployment_of(dossier),
         "summary": summary(dossier),
         "domain": wish(dossier),
-        "delay": usual_delay() if dossier.status in Dossier.OPEN else None,
+        "delay": usual_delay(dossier.operator, dossier.family) if dossier.status in delayed else None,
         "refusal": refusal,
         **name_views.followed(dossier),
         "new_url": f"{reverse('intake:new')}?{urlencode({'commune': dossier.organization.code})}",

@@ -99,7 +99,7 @@ def save_step(dossier: Dossier, step: int, values: contents.Values, *, by: User,
         SAVE, dossier, by=by, version=version, payload={"step": step, "fields": changed}, **contents.columns(values)
     )
     contents.write(saved, values)
-    Revision.objects.create(dossier=saved, version=saved.version, step=step, values=values, author=by)
+    Revision.objects.create(dossier=saved, version=saved.version, step=step, values=values, before=stored, author=by)
     for remark in contents.open_remarks(saved):
         if not remark.touched and set(remark.fields) & contents.groups(changed):
             contents.open_remarks(saved).filter(pk=remark.pk).update(touched=True)

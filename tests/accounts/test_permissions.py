@@ -15,6 +15,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from onboarding.intake.models import Dossier
+from onboarding.intake.request_models import CoAuthor, MailboxImport
 from onboarding.provisioning.models import Deployment, Step
 from suite.accounts import codes, documents, invitations
 from suite.accounts.mandate_models import Document, MandateProof, Objection
@@ -159,6 +160,10 @@ class World:
         }  # fmt: skip
         if name in pks:
             return {"pk": pks[name]()}
+        if name == "intake:ask_to_join":
+            if not Dossier.objects.open().exists():
+                self.dossier("sent")
+            return {"code": self.organization.code}
         if name == "accounts:mandate_object":
             return {"token": self.objection_token}
         if name == "trade:operator_version":
@@ -238,7 +243,8 @@ def differences(
 
 
 DOSSIER = sorted(name for name in ADDRESSES if name.partition(":")[0] in {"intake", "desk"} and name not in {
-    "intake:list", "intake:new", "intake:take_over", "desk:queue", "desk:prepare"})  # fmt: skip
+    "intake:list", "intake:new", "intake:take_over", "intake:invitation", "intake:ask_to_join", "desk:queue",
+    "desk:prepare"})  # fmt: skip
 OTHERS = sorted(set(ADDRESSES) - set(DOSSIER) - {"admin:*"})
 
 
@@ -266,9 +272,17 @@ def test_an_address_answers_each_role_as_the_table_says(world: World, name: str,
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("name", DOSSIER)
 def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, status: str) -> None:
-    kwargs: dict[str, object] = {"pk": world.dossier(status).pk}
+    dossier = world.dossier(status)
+    kwargs: dict[str, object] = {"pk": dossier.pk}
     if name == "intake:step":
         kwargs["step"] = 1
+    if name == "intake:preview":
+        kwargs["table"] = MailboxImport.objects.create(
+            dossier=dossier, version=1, author=dossier.author, rows=[{"number": 2, "values": {}, "refusal": ""}]
+        ).pk
+    if name in {"intake:answer_join", "intake:remove_author"}:
+        asked = {"state": CoAuthor.State.ASKED, "user": UserFactory.create()}
+        kwargs["who"] = CoAuthor.objects.create(dossier=dossier, **asked).pk
     url = reverse(name, kwargs=kwargs)
 
     def seen(role: Role) -> Role:

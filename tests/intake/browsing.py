@@ -1,5 +1,6 @@
 """How a person without JavaScript walks the pages."""
 
+import html
 import re
 from typing import Any
 
@@ -38,6 +39,28 @@ def follow(client: Client, url: str, **data: Any) -> str:
     return response["Location"]
 
 
-def said(html: str) -> str:
+def said(text: str) -> str:
     """Return the text of a page without its markup, blanks collapsed."""
-    return " ".join(re.sub(r"<[^>]+>", " ", html).replace("\u00a0", " ").replace("\u202f", " ").split())
+    return " ".join(re.sub(r"<[^>]+>", " ", text).replace("\u00a0", " ").replace("\u202f", " ").split())
+
+
+def form_of(text: str) -> dict[str, list[str]]:
+    """Return what the page's form would send as it is: hidden fields, typed fields, checked boxes."""
+    main = text[text.index("<main") : text.index("</main")]
+    sent: dict[str, list[str]] = {}
+    for tag in re.findall(r"<input[^>]*>", main):
+        facts = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
+        if facts.get("type") in {"radio", "checkbox"} and not re.search(r"\bchecked\b", tag):
+            continue
+        if "name" in facts and not re.search(r"\bdisabled\b", tag):
+            value = facts.get("value", "on" if facts.get("type") == "checkbox" else "")
+            sent.setdefault(facts["name"], []).append(html.unescape(value))
+    for select in re.findall(r"<select.*?</select>", main, re.DOTALL):
+        name = re.search(r'name="([^"]+)"', select)
+        chosen = re.search(r'<option value="([^"]*)"[^>]*selected', select)
+        if name:
+            sent[name[1]] = [html.unescape(chosen[1]) if chosen else ""]
+    for name, value in re.findall(r'<textarea name="([^"]+)"[^>]*>\n?(.*?)</textarea>', main, re.DOTALL):
+        sent[name] = [html.unescape(value).strip()]
+    sent.pop("csrfmiddlewaretoken", None)
+    return sent
