@@ -1,6 +1,6 @@
 from django.urls import path
 
-from onboarding.intake import assisted_views, desk
+from onboarding.intake import assisted_views, desk, thread_views
 
 app_name = "desk"
 urlpatterns = [
@@ -12,5 +12,8 @@ urlpatterns = [
     path("<uuid:pk>/confier/", desk.assign, name="assign"),
     path("<uuid:pk>/accepter/", desk.approve, name="approve"),
     path("<uuid:pk>/refuser/", desk.reject, name="reject"),
+    path("<uuid:pk>/echanges/", thread_views.desk, name="thread"),
+    path("<uuid:pk>/echanges/message/", thread_views.write, name="write"),
+    path("<uuid:pk>/echanges/note/", thread_views.note, name="note"),
     path("<uuid:pk>/demander-des-corrections/", desk.request_changes, name="request_changes"),
 ]

@@ -345,3 +345,14 @@ class Remark(models.Model):
 
     def __str__(self) -> str:
         return self.reason
+
+
+# Django finds an app's tables here; those of the thread fill a module of their own.
+from onboarding.intake.thread_models import (  # noqa: E402, F401 - they point at Dossier
+    Attachment,
+    Mention,
+    Message,
+    MessageVersion,
+    Reading,
+    Rhythm,
+)
