@@ -299,7 +299,7 @@ MAIL_PER_MINUTE = env.int("MAIL_PER_MINUTE", 0)
 # The domain whose mail comes back to `manage.py receive_mail`: bounces and answers. Empty, nothing does.
 INBOUND_MAIL_DOMAIN = env.str("INBOUND_MAIL_DOMAIN", "")
 # Where it listens: "unix:/path/of/a/socket", or a loopback address and a port.
-INBOUND_LMTP = env.str("INBOUND_LMTP", f"127.0.0.1:{PORT + 3}")
+INBOUND_LMTP = env.str("INBOUND_LMTP", f"unix:{LOCAL_DIR / 'lmtp.sock'}")
 # What is attached to messages: a private folder like DOCUMENTS_DIR; a clamd socket, when there is one, looks first.
 ATTACHMENTS_DIR = Path(env.str("ATTACHMENTS_DIR", str(LOCAL_DIR / "attachments")))
 CLAMD_SOCKET = env.str("CLAMD_SOCKET", "")

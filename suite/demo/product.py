@@ -33,6 +33,7 @@ def environment() -> dict[str, str]:
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{web}",
         "PROCONNECT_DEMO": "1",
         "DNS_RESOLVER": f"127.0.0.1:{dns}",
+        "INBOUND_MAIL_DOMAIN": "retours.suite.example",
         **os.environ,
         "PORT": str(web),
         "PROCONNECT_PORT": str(proconnect),
@@ -40,7 +41,7 @@ def environment() -> dict[str, str]:
 
 
 def children() -> list[Child]:
-    """Return the five processes, in the order in which they start."""
+    """Return the six processes, in the order in which they start."""
     web, proconnect, dns = ports()
 
     def child(name: str, command: list[str], ready: Callable[[], bool]) -> Child:
@@ -51,6 +52,7 @@ def children() -> list[Child]:
         child("dns", [sys.executable, "manage.py", "local_dns", "--port", str(dns)], answers(dns)),
         child("web", _gunicorn("suite.wsgi", web, workers=2), serves(web, "/healthz")),
         child("worker", [*CELERY, "worker", *WORKER], says(LOGS / "worker.log", "ready.")),
+        child("mail", [sys.executable, "manage.py", "receive_mail"], says(LOGS / "mail.log", "Receiving")),
         child("beat", [*CELERY, "beat", "--loglevel", "INFO", "--pidfile="], says(LOGS / "beat.log", "Starting")),
     ]
 

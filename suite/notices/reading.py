@@ -10,7 +10,6 @@ from email import policy
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesParser
-from email.utils import getaddresses
 from html.parser import HTMLParser
 
 from flufl.bounce import all_failures
@@ -26,6 +25,9 @@ _CHARSETS = {
     "latin-1": "cp1252",
     "unknown-8bit": "utf-8",
 }
+# One address, bare or after a name; stricter than the standard library, whose reading of a forged one varies.
+_ADDRESS = r"([^<>@\s,;\"]+@[^<>@\s,;\"]+)"
+_FROM = re.compile(rf'\s*(?:"(?:[^"\\]|\\.)*"|[^"<>,;@]*)\s*<\s*{_ADDRESS}\s*>\s*|\s*{_ADDRESS}\s*')
 _OURS = re.compile(r"<([0-9a-f-]{36})@([^<>\s]+)>")
 _CODE = re.compile(r"^\s*([45]\.\d{1,3}\.\d{1,3})")
 
@@ -104,8 +106,8 @@ def _author(message: Message) -> str:
     values = message.get_all("From") or []
     if len(values) != 1:
         return ""
-    found = {address.strip().lower() for _, address in getaddresses([str(values[0])], strict=True) if address}
-    return found.pop() if len(found) == 1 else ""
+    found = _FROM.fullmatch(str(values[0])[:1000])
+    return (found[1] or found[2]).lower() if found else ""
 
 
 def _automatic(message: Message) -> bool:
@@ -185,6 +187,7 @@ class _Words(HTMLParser):
             self.silent += 1
         elif tag == "blockquote":
             self.quoted += 1
+            self._end_line()
         elif tag in self.BLOCKS:
             self._end_line()
 

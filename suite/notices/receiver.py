@@ -113,6 +113,8 @@ def _take(address: str, sender: str, raw: bytes) -> str:
         return LATER
     except inbound.Full:
         return FULL
+    finally:
+        close_old_connections()
     if found is None:
         return UNKNOWN
     logger.info("inbound %s taken, of notice %s, %d bytes", found.pk, found.notice_id, found.size)
@@ -174,6 +176,7 @@ async def serve(place: Place, *, ready: Any = None) -> None:  # noqa: ANN401 - a
         )
 
     if place.path:
+        # A socket file is left behind by whoever was killed.
         Path(place.path).unlink(missing_ok=True)  # noqa: ASYNC240 - before anybody is served
         server = await loop.create_unix_server(conversation, place.path, backlog=32)
         os.chmod(place.path, 0o660)  # noqa: PTH101 - the mail server's group speaks to it
@@ -181,8 +184,12 @@ async def serve(place: Place, *, ready: Any = None) -> None:  # noqa: ANN401 - a
         server = await loop.create_server(conversation, place.host, place.port, backlog=32)
     if ready is not None:
         ready(place.path or "{}:{}".format(*server.sockets[0].getsockname()[:2]))
-    async with server:
-        await server.serve_forever()
+    try:
+        async with server:
+            await server.serve_forever()
+    finally:
+        # What is being written is written, or its sender comes back.
+        door.threads.shutdown()
 
 
 def waiting() -> int:

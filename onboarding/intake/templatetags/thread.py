@@ -22,7 +22,7 @@ def thread_panel(context: dict[str, Any], dossier: Dossier, audience: str) -> di
         "dossier": dossier,
         "staff": staff,
         "latest": found[:LATEST][::-1],
-        "unread": sum(message.unread for message in found),
+        "unread": sum(bool(getattr(message, "unread", False)) for message in found),
         "unreached": thread.unreached(thread.ledger(dossier, None if staff else [dossier.requester_email])),
         "page": reverse("desk:thread" if staff else "intake:thread", args=[dossier.pk]),
     }
