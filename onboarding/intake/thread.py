@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Iterable
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
@@ -99,12 +99,20 @@ def note(dossier: Dossier, body: str, *, by: User, files: Iterable[Prepared] = (
     return post(draft, files, by=by)
 
 
-@transaction.atomic
 def post(draft: Message, files: Iterable[Prepared], *, by: User | None) -> Message:
     """Add a message to its thread, with its files, its event and its notices, once."""
     if Message.objects.filter(pk=draft.pk).exists():
         return _again(draft)
-    files = list(files)
+    try:
+        with transaction.atomic():
+            return _post(draft, list(files), by=by)
+    except IntegrityError:  # the same form, from another tab, a moment before
+        if Message.objects.filter(pk=draft.pk).exists():
+            return _again(draft)
+        raise
+
+
+def _post(draft: Message, files: list[Prepared], *, by: User | None) -> Message:
     draft.event = _record(draft, draft.kind, by=by, files=len(files))
     draft.save(force_insert=True)
     thread_files.keep(draft, files)
@@ -115,7 +123,7 @@ def post(draft: Message, files: Iterable[Prepared], *, by: User | None) -> Messa
 
 
 def _again(draft: Message) -> Message:
-    """Return what the same form already made; a key that is another's makes a message of its own."""
+    """Return what the same form already made; a key that is another’s is refused."""
     known = Message.objects.filter(pk=draft.pk, dossier=draft.dossier, author=draft.author, kind=draft.kind).first()
     if known is None:
         raise NotAllowed("Ce formulaire a déjà servi : rechargez la page.")
