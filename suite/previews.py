@@ -57,7 +57,7 @@ def samples() -> dict[str, Any]:
     )
     deployment = Deployment(organization=commune, operator=operator, domain="ile-essai.collectivite.fr")
     soon = timezone.now() + dt.timedelta(days=7)
-    words = "Le nom demandé convient.\n\nIl manque la délibération <du conseil> : pouvez-vous la joindre ?"
+    words = "Le nom demandé convient.\n\nIl manque la délibération <du conseil>\u00a0: pouvez-vous la joindre\u00a0?"
     url = f"{settings.PUBLIC_BASE_URL}/demandes/{dossier.pk}/"
     return {
         "dossier": dossier,

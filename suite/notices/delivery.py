@@ -145,8 +145,29 @@ def _headers(notice: Notice) -> dict[str, str]:
     return headers
 
 
+class NotTaken(Exception):
+    """Our own LMTP server did not take a message; `code` is its answer, 0 when it did not answer."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+
+
 def hand_over(raw: bytes, *, sender: str, to: str) -> None:
-    """Give one message to our own LMTP server, as the mail server in front of it does. Raises smtplib.SMTPException."""
+    """Give one message to our own LMTP server, as the mail server in front of it does. Raises NotTaken."""
+    try:
+        _hand_over(raw, sender=sender, to=to)
+    except smtplib.SMTPRecipientsRefused as refusal:
+        code, words = next(iter(refusal.recipients.values()))
+        raise NotTaken(code, words.decode(errors="replace")) from None
+    except smtplib.SMTPResponseException as refusal:
+        words = refusal.smtp_error if isinstance(refusal.smtp_error, bytes) else str(refusal.smtp_error).encode()
+        raise NotTaken(refusal.smtp_code, words.decode(errors="replace")) from None
+    except OSError as error:  # smtplib's own exceptions among them
+        raise NotTaken(0, type(error).__name__) from None
+
+
+def _hand_over(raw: bytes, *, sender: str, to: str) -> None:
     place = settings.INBOUND_LMTP
     if place.startswith("unix:"):
         server = smtplib.LMTP(place.removeprefix("unix:"))

@@ -220,7 +220,9 @@ def words_of(html: str) -> str:
 
 _QUOTES = (
     # « Le 3 mars 2026 à 10:12, Camille a écrit : », on one line or two.
-    re.compile(r"^(Le|On) .{5,300}?(a écrit|wrote)\s?:\s*$", re.MULTILINE | re.DOTALL),
+    re.compile(
+        r"^(Le|On) (?=[^\n]*\d)[^\n]{3,200}?(\n(?!Le |On )[^\n]{0,200}?)?(a écrit|wrote)\s?:[ \t]*$", re.MULTILINE
+    ),
     re.compile(r"^-{2,}\s*(Message d.origine|Message transféré|Original Message|Forwarded message)", re.MULTILINE),
     re.compile(r"^_{10,}\s*$", re.MULTILINE),
     # Outlook's block: « De : », then « Envoyé : » or « Date : ».
@@ -234,8 +236,7 @@ def trim(text: str) -> str:
     """Return what was written anew, without what is quoted below; the whole when nothing else is left."""
     kept = text
     for quote in _QUOTES:
-        # The nearest end: a quote may start at a « Le » of the text itself only if its line ends as a quote does.
-        if found := next((one for one in quote.finditer(kept) if one.group().count("\n") <= 2), None):  # noqa: PLR2004
+        if found := quote.search(kept):
             kept = kept[: found.start()]
     lines = kept.rstrip().split("\n")
     while lines and (lines[-1].startswith(">") or not lines[-1].strip()):

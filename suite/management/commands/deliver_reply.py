@@ -4,7 +4,6 @@ FILE is an answer as a mail program writes it or, with `--text`, a message of ou
 checkout) that is answered with these words by whoever received it.
 """
 
-import smtplib
 from argparse import ArgumentParser
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -14,7 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from suite.notices.delivery import hand_over
+from suite.notices.delivery import NotTaken, hand_over
 
 # The file backend ends each message of a file with such a line.
 _RULE = b"-" * 79
@@ -37,11 +36,10 @@ class Command(BaseCommand):
         to, sender = _address(message, "To"), _address(message, "From")
         try:
             hand_over(message.as_bytes(policy=policy.SMTP), sender=sender, to=to)
-        except smtplib.SMTPRecipientsRefused as refusal:
-            code, words = next(iter(refusal.recipients.values()))
-            raise CommandError(f"Refused ({code}): {words.decode(errors='replace')}") from None
-        except (smtplib.SMTPException, OSError) as error:
-            raise CommandError(f"Not delivered ({type(error).__name__}): is manage.py receive_mail running?") from None
+        except NotTaken as refusal:
+            if refusal.code:
+                raise CommandError(f"Refused ({refusal.code}): {refusal}") from None
+            raise CommandError(f"Not delivered ({refusal}): is manage.py receive_mail running?") from None
         self.stdout.write("Delivered.")
 
 
