@@ -87,6 +87,7 @@ REPLACING = ("admin/", "dsfr/", "django/", "allauth/", "account/", "mfa/", "idp/
 # delivery of what is queued.
 DOORS = {
     *("workflow.py", "moves.py", "engine.py", "delivery.py"),
+    *("inbound.py", "digests.py", "thread_files.py"),  # what came in, what is gathered, what clamd looked at
     *("teams.py", "invitations.py", "relinks.py", "mandate_workflow.py", "mandate_desk_workflow.py"),
 }
 NEVER_NAMES = {"utils", "helpers", "common", "services", "constants", "core", "misc", "tools"}

@@ -111,10 +111,7 @@ EDIT_MESSAGE = Act(
     AT_HOME,
     "Seule la personne qui a écrit ce message peut le modifier.",
 )
-TAKE_OUT = Act(
-    "Lire une pièce jointe d’un message",
-    AT_HOME,
-)
+TAKE_OUT = Act("Lire une pièce jointe d’un message", AT_HOME)
 SEE_DESK = Act("Voir les listes des opérateurs : demandes, blocages, groupe pilote", STAFF, SIGNED_IN, _OPERATORS_ONLY)
 # Without an operator's role, the desk is a page of somebody else's trade: 403, whatever the dossier.
 SEE_EVIDENCE = Act(

@@ -3,6 +3,7 @@
 import logging
 import random
 import smtplib
+import ssl
 from datetime import timedelta
 from uuid import UUID
 
@@ -48,6 +49,9 @@ def deliver(pk: UUID) -> None:
         _refused(notice, code, "Adresse refusée par le serveur d’envoi")
     except smtplib.SMTPDataError as error:
         _refused(notice, error.smtp_code, "Message refusé par le serveur d’envoi")
+    except ssl.SSLError as error:
+        # Before ValueError, which a certificate's refusal also is.
+        _postpone(notice, f"Serveur d’envoi injoignable ({type(error).__name__}).")
     except (ValidationError, ValueError, smtplib.SMTPNotSupportedError):
         # Not an address, or one that no server between us and its owner can carry.
         _fail(notice, "Adresse impossible à utiliser.")
