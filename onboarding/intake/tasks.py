@@ -6,7 +6,18 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from onboarding.intake import alternatives, delays, imports, lookups, proofs, typed_forms, windows
+from onboarding.intake import (
+    alternatives,
+    delays,
+    imports,
+    lookups,
+    proofs,
+    thread_answers,
+    thread_digests,
+    thread_files,
+    typed_forms,
+    windows,
+)
 from onboarding.intake.name_models import NameLookup
 from onboarding.intake.proof_models import OwnershipProof
 
@@ -71,3 +82,22 @@ def forget() -> None:
 def count_delays() -> None:
     """Count in how many working days requests are answered."""
     delays.count()
+
+
+@shared_task
+def file_answers() -> None:
+    """Put the answers that came by mail in their threads."""
+    thread_answers.file_answers()
+
+
+@shared_task
+def scan_attachments() -> None:
+    """Have what was attached looked at, and erase the files of nobody."""
+    thread_files.scan()
+    thread_files.erase_strays()
+
+
+@shared_task
+def send_digests() -> None:
+    """Queue the digests of the window that opened."""
+    thread_digests.send()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from onboarding.intake import assisted_views, author_views, import_views, name_views, record_views, views
+from onboarding.intake import assisted_views, author_views, import_views, name_views, record_views, thread_views, views
 
 app_name = "intake"
 urlpatterns = [
@@ -26,4 +26,9 @@ urlpatterns = [
     path("<uuid:pk>/auteurs/inviter/", author_views.invite, name="invite"),
     path("<uuid:pk>/auteurs/<uuid:who>/", author_views.answer_join, name="answer_join"),
     path("<uuid:pk>/auteurs/<uuid:who>/retirer/", author_views.remove_author, name="remove_author"),
+    path("notifications/", thread_views.rhythm, name="rhythm"),
+    path("<uuid:pk>/messages/", thread_views.commune, name="thread"),
+    path("<uuid:pk>/messages/lus/", thread_views.read, name="read_thread"),
+    path("<uuid:pk>/messages/<uuid:message>/", thread_views.edit, name="edit_message"),
+    path("<uuid:pk>/fichiers/<uuid:attachment>/", thread_views.attachment, name="attachment"),
 ]

@@ -99,6 +99,19 @@ EDIT_DOSSIER = Act(
     AT_HOME,
     "Seules les personnes de la collectivité qui la représentent remplissent et retirent sa demande.",
 )
+WRITE_MESSAGE = Act(
+    "Écrire à l’opérateur au sujet d’une demande de la collectivité",
+    SPEAKING,
+    AT_HOME,
+    "Seules les personnes qui représentent la collectivité écrivent ici en son nom.",
+)
+EDIT_MESSAGE = Act(
+    "Modifier un message dans les quinze minutes (la personne qui l’a écrit)",
+    frozenset(),
+    AT_HOME,
+    "Seule la personne qui a écrit ce message peut le modifier.",
+)
+TAKE_OUT = Act("Lire une pièce jointe d’un message", AT_HOME)
 SEE_DESK = Act("Voir les listes des opérateurs : demandes, blocages, groupe pilote", STAFF, SIGNED_IN, _OPERATORS_ONLY)
 # Without an operator's role, the desk is a page of somebody else's trade: 403, whatever the dossier.
 SEE_EVIDENCE = Act(
@@ -310,6 +323,14 @@ ADDRESSES = {
     "intake:remove_author": Address(None, EDIT_DOSSIER),
     "intake:invitation": Address(ACCEPT_INVITATION, ACCEPT_INVITATION),
     "intake:ask_to_join": Address(ASK_ACCESS, ASK_ACCESS),
+    "intake:rhythm": Address(MANAGE_OWN, MANAGE_OWN),
+    "intake:thread": Address(SEE_DOSSIER, WRITE_MESSAGE),
+    "intake:read_thread": Address(None, SEE_DOSSIER),
+    "intake:edit_message": Address(EDIT_MESSAGE, EDIT_MESSAGE),
+    "intake:attachment": Address(None, TAKE_OUT),
+    "desk:thread": Address(SEE_EVIDENCE),
+    "desk:write": Address(None, INSTRUCT),
+    "desk:note": Address(None, INSTRUCT),
     "desk:queue": Address(SEE_DESK),
     "desk:detail": Address(SEE_EVIDENCE),
     "desk:take": Address(None, INSTRUCT),

@@ -38,6 +38,7 @@ def environment() -> dict[str, str]:
         # Registries and name servers are pieces of the local world too: nothing here asks the internet.
         "RDAP_BASE_URLS": json.dumps({"*": f"http://127.0.0.1:{proconnect}/rdap/"}),
         "NAME_SERVER_ADDRESSES": json.dumps({host.rstrip("."): f"127.0.0.1:{dns}" for host in NAME_SERVERS}),
+        "INBOUND_MAIL_DOMAIN": "retours.suite.example",
         **os.environ,
         "PORT": str(web),
         "PROCONNECT_PORT": str(proconnect),
@@ -45,7 +46,7 @@ def environment() -> dict[str, str]:
 
 
 def children() -> list[Child]:
-    """Return the five processes, in the order in which they start."""
+    """Return the six processes, in the order in which they start."""
     web, proconnect, dns = ports()
 
     def child(name: str, command: list[str], ready: Callable[[], bool]) -> Child:
@@ -56,6 +57,7 @@ def children() -> list[Child]:
         child("dns", [sys.executable, "manage.py", "local_dns", "--port", str(dns)], answers(dns)),
         child("web", _gunicorn("suite.wsgi", web, workers=2), serves(web, "/healthz")),
         child("worker", [*CELERY, "worker", *WORKER], says(LOGS / "worker.log", "ready.")),
+        child("mail", [sys.executable, "manage.py", "receive_mail"], says(LOGS / "mail.log", "Receiving")),
         child("beat", [*CELERY, "beat", "--loglevel", "INFO", "--pidfile="], says(LOGS / "beat.log", "Starting")),
     ]
 

@@ -28,3 +28,19 @@ def wake(notice: UUID) -> None:
     """Ask a worker to deliver a notice; a lost call costs one sweep."""
     # The message dies with the next sweep, which wakes again: it must not pile up while no worker runs.
     deliver.apply_async((str(notice),), expires=60, retry=False)
+
+
+@shared_task
+def sort_inbound() -> None:
+    """Sort the bounces and the answers that came in."""
+    from suite.notices import inbound  # noqa: PLC0415 - it queues, and queueing wakes the tasks above
+
+    inbound.sort()
+
+
+@shared_task
+def forget_inbound() -> None:
+    """Erase what was handled a month ago."""
+    from suite.notices import inbound  # noqa: PLC0415 - idem
+
+    inbound.forget()

@@ -14,8 +14,10 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from onboarding.intake import thread_files
 from onboarding.intake.models import Dossier
 from onboarding.intake.request_models import CoAuthor, MailboxImport
+from onboarding.intake.thread_models import Message
 from onboarding.provisioning.models import Deployment, Step
 from suite.accounts import codes, documents, invitations
 from suite.accounts.mandate_models import Document, MandateProof, Objection
@@ -178,6 +180,17 @@ class World:
         return {"jeton": self.token} if name == "accounts:invitation" else {}
 
 
+def of_the_thread(name: str, dossier: object) -> dict[str, object]:
+    """Return a message, or its file, of the dossier: by somebody else than those who ask."""
+    if name not in {"intake:edit_message", "intake:attachment"}:
+        return {}
+    message = Message.objects.create(dossier_id=dossier, kind="message", side="operator", body="Bonjour.")
+    if name == "intake:edit_message":
+        return {"message": message.pk}
+    thread_files.keep(message, [thread_files.prepare("essai.pdf", PDF)])
+    return {"attachment": message.attachments.get().pk}
+
+
 def proof_of(user: User | None, organization: Organization) -> UUID:
     """Return a code that this person is waiting for."""
     if user is None:
@@ -245,6 +258,7 @@ def differences(
 DOSSIER = sorted(name for name in ADDRESSES if name.partition(":")[0] in {"intake", "desk"} and name not in {
     "intake:list", "intake:new", "intake:take_over", "intake:invitation", "intake:ask_to_join", "desk:queue",
     "desk:prepare"})  # fmt: skip
+    "intake:list", "intake:new", "intake:take_over", "intake:rhythm", "desk:queue", "desk:prepare"})  # fmt: skip
 OTHERS = sorted(set(ADDRESSES) - set(DOSSIER) - {"admin:*"})
 
 
@@ -283,6 +297,7 @@ def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, 
     if name in {"intake:answer_join", "intake:remove_author"}:
         asked = {"state": CoAuthor.State.ASKED, "user": UserFactory.create()}
         kwargs["who"] = CoAuthor.objects.create(dossier=dossier, **asked).pk
+    kwargs |= of_the_thread(name, kwargs["pk"])
     url = reverse(name, kwargs=kwargs)
 
     def seen(role: Role) -> Role:

@@ -75,7 +75,8 @@ class TestQueue:
 
     def test_nobody_to_write_to_means_nothing_sent(self) -> None:
         assert queue("essai", to="", context={}, key="essai") is None
-        assert not Notice.objects.exists()
+        assert not Notice.objects.due().exists()
+        assert Notice.objects.get().state == Notice.State.UNADDRESSED
 
     def test_a_notice_without_cause_is_a_mistake_of_ours(self) -> None:
         with pytest.raises(ValueError, match="no cause"):
