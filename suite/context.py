@@ -6,7 +6,15 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from suite.accounts.permissions import LIST_RELINKS, LIST_STAFF, SEE_DESK, allows, site_roles
+from suite.accounts.permissions import (
+    LIST_ACCOUNTS,
+    LIST_CHANGES,
+    LIST_RELINKS,
+    LIST_STAFF,
+    SEE_DESK,
+    allows,
+    site_roles,
+)
 from suite.accounts.sessions import warning
 from suite.middleware import current_request_id
 
@@ -43,6 +51,8 @@ def _navigation(request: HttpRequest) -> list[Item]:
             (SEE_DESK, "Groupe pilote", "analytics:pilot"),
             (LIST_STAFF, "Équipes des opérateurs", "accounts:staff"),
             (LIST_RELINKS, "Rapprochements", "accounts:relinks"),
+            (LIST_CHANGES, "Gestionnaires", "accounts:administrators"),
+            (LIST_ACCOUNTS, "Comptes", "accounts:people"),
         ):
             if allows(act, roles):
                 entries.append((label, name))

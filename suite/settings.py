@@ -158,6 +158,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "suite.accounts.tasks.sweep_mandates",
         "schedule": 600.0,
     },
+    "accounts: do the changes of managers that are due": {
+        "task": "suite.accounts.tasks.sweep_decisions",
+        "schedule": 60.0,
+    },
 }
 
 # --- Sign-in ----------------------------------------------------------------------------------------------------------

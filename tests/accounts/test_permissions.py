@@ -17,6 +17,7 @@ from django.utils import timezone
 from onboarding.intake.models import Dossier
 from onboarding.provisioning.models import Deployment, Step
 from suite.accounts import codes, documents, invitations
+from suite.accounts.block_models import AccountBlock
 from suite.accounts.mandate_models import Document, MandateProof, Objection
 from suite.accounts.models import AccessRequest, Invitation, Membership, OperatorRole, RelinkRequest, User, UserSession
 from suite.accounts.permissions import ACTS, ADDRESSES, AWAY, HOME, Act, Answer, Role, answer
@@ -24,7 +25,7 @@ from suite.directory.models import Operator, Organization
 from suite.management.commands import permissions as command
 from tests.accounts.elevation import elevate
 from tests.accounts.test_documents import PDF
-from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
+from tests.factories.accounts import AdministratorChangeFactory, MembershipFactory, OperatorRoleFactory, UserFactory
 from tests.factories.directory import CommuneFactory, OperatorFactory
 from tests.factories.intake import DossierFactory
 from tests.factories.mandates import MandateProofFactory
@@ -48,6 +49,10 @@ COMMUNE_ROLES = {Role.READER: "reader", Role.REQUESTER: "requester", Role.MANAGE
 STAFF_ROLES = {Role.STAFF_READER: "reader", Role.INSTRUCTOR: "instructor", Role.LEAD: "lead"}
 
 
+CHANGE = (
+    "accounts:administrator",
+    *(f"accounts:administrator_{it}" for it in ("cancel", "refuse", "confirm", "settle")),
+)
 BY_CODE = {"eligibility:organization"} | {
     f"accounts:mandate_{page}" for page in ("detail", "ask_email", "ask_letter", "hand_in")
 }
@@ -83,6 +88,10 @@ class World:
             user=self.colleague.user, issuer="https://auth.example", sub="new", email=self.colleague.user.email,
             siret="13002603200016", expires_at=timezone.now() + invitations.LIFETIME,
         )  # fmt: skip
+        self.change = AdministratorChangeFactory.create(organization=self.organization, person=self.colleague.user)
+        self.block = AccountBlock.objects.create(
+            user=self.colleague.user, kind="block", asked_by=self.staff.user, reason="Compte compromis."
+        )
         self.token = "a-token"
         self.objection_token = "A" * codes.OBJECTION_LENGTH
         self.proof: MandateProof = MandateProofFactory.create(
@@ -136,6 +145,11 @@ class World:
             "accounts:revoke_staff_invitation": lambda: self.staff_invitation.pk,
             "accounts:relink": lambda: self.relink.pk,
             "accounts:close_session": lambda: session_of(user),
+            **dict.fromkeys(CHANGE, lambda: self.change.pk),
+            "accounts:administrator_ask": lambda: self.organization.pk,
+            "accounts:account": lambda: self.colleague.user.pk,
+            "accounts:propose": lambda: self.colleague.user.pk,
+            "accounts:decide": lambda: self.block.pk,
             "accounts:mandate_enter": lambda: proof_of(user, self.organization),
             "accounts:mandate_objection": lambda: self.objection.pk,
             "accounts:mandate_proof": lambda: self.proof.pk,
@@ -150,7 +164,7 @@ class World:
         }  # fmt: skip
         if name in pks:
             return {"pk": pks[name]()}
-        if name == "accounts:mandate_object":
+        if name in {"accounts:mandate_object", "accounts:administrator_object"}:
             return {"token": self.objection_token}
         return {"code": self.organization.code} if name in BY_CODE else {}
 
