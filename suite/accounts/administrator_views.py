@@ -246,4 +246,6 @@ def object_(request: HttpRequest, token: str) -> HttpResponse:
         raise Http404
     frozen = administrators.object_to(change) if request.method == "POST" else False
     context = {"change": change, "frozen": frozen or change.state == change.State.OBJECTED}
-    return render(request, "accounts/administrator/object.html", context)
+    response = render(request, "accounts/administrator/object.html", context)
+    response["X-Robots-Tag"] = "noindex"
+    return response

@@ -60,7 +60,7 @@ def confirm(block: AccountBlock, *, by: User) -> None:
     if block.kind == Kind.BLOCK:
         sessions.end_all(user, by=by, reason="account_blocked")
     event = _record(block, done, by=by, comment=block.reason)
-    queue("account_blocked", to=user.email, event=event, context={"person": user, "block": block})
+    queue("account_blocked", to=user.email, event=event, context={"person": user, "decision": block})
 
 
 @transaction.atomic
