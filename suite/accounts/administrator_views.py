@@ -192,12 +192,11 @@ def confirm(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _act(request, (change, roles), DecisionForm(request.POST), verb, done)
 
 
+@stepup.required()
 @require_POST
 def refuse(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Refuse what somebody else asked."""
     change, roles = _change(request, pk, REFUSE_CHANGE)
-    if asked := stepup.missing(request):
-        return asked
 
     def verb(reason: str) -> None:
         administrators.refuse(change, by=person(request), reason=reason)
@@ -205,12 +204,11 @@ def refuse(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _act(request, (change, roles), DecisionForm(request.POST), verb, "La demande est refusée.")
 
 
+@stepup.required()
 @require_POST
 def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Give it up, while it is not done."""
     change, roles = _change(request, pk, ASK_CHANGE)
-    if asked := stepup.missing(request):
-        return asked
 
     def verb(reason: str) -> None:
         administrators.cancel(change, by=person(request), reason=reason)

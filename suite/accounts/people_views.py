@@ -78,12 +78,11 @@ def _render_account(
     return render(request, "accounts/people/account.html", context, status=status)
 
 
+@stepup.required(mailbox=True)
 @require_POST
 def propose(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Propose to shut the account, or to open it again; a second person decides."""
     found = _found(request, pk)
-    if asked := stepup.missing(request, mailbox=True):
-        return asked
     form = ReasonForm(request.POST)
     if not form.is_valid():
         return _render_account(request, found, form=form)

@@ -230,7 +230,7 @@ class TestCallback:
 
 
 class TestLogout:
-    def test_the_local_session_ends_first_and_proconnect_is_told(self, signed_in: Client) -> None:
+    def test_r43_the_local_session_ends_first_and_proconnect_is_told(self, signed_in: Client) -> None:
         session = signed_in.session
         session["oidc_id_token"] = "the.id.token"
         session.save()
