@@ -6,7 +6,16 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from suite.accounts.permissions import LIST_RELINKS, LIST_STAFF, SEE_DESK, SEE_TRADE, allows, site_roles
+from suite.accounts.permissions import (
+    LIST_ACCOUNTS,
+    LIST_CHANGES,
+    LIST_RELINKS,
+    LIST_STAFF,
+    SEE_DESK,
+    SEE_TRADE,
+    allows,
+    site_roles,
+)
 from suite.accounts.sessions import warning
 from suite.middleware import current_request_id
 
@@ -44,6 +53,8 @@ def _navigation(request: HttpRequest) -> list[Item]:
             (SEE_TRADE, "Réglages", "trade:index"),
             (LIST_STAFF, "Équipes des opérateurs", "accounts:staff"),
             (LIST_RELINKS, "Rapprochements", "accounts:relinks"),
+            (LIST_CHANGES, "Gestionnaires", "accounts:administrators"),
+            (LIST_ACCOUNTS, "Comptes", "accounts:people"),
         ):
             if allows(act, roles):
                 entries.append((label, name))

@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "suite.middleware.RequestId",
     "csp.middleware.CSPMiddleware",
+    "suite.accounts.middleware.CanonicalHost",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -179,6 +180,9 @@ CELERY_BEAT_SCHEDULE = {
     "intake: count the usual delays": {
         "task": "onboarding.intake.tasks.count_delays",
         "schedule": crontab(hour=3, minute=20),
+    "accounts: do the changes of managers that are due": {
+        "task": "suite.accounts.tasks.sweep_decisions",
+        "schedule": 60.0,
     },
 }
 

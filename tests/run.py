@@ -13,22 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Debian keeps servers out of an ordinary person's PATH.
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 # Never ask, and wait for another apt to finish rather than fail.
 APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-y", "-q"]
 
 
 @dataclass(frozen=True)
 class Need:
-    """A program that some tests drive, the Debian package that brings it, and the tests that go without it."""
+    """A program that some tests drive, the Debian package that brings it, and the tests that go without it.
+
+    `whole`: they are the files or folders of that name; if not, a part of them, which leaves itself out.
+    """
 
     programs: tuple[str, ...]
     package: str
     tests: str
+    whole: bool = True
 
     @property
     def met(self) -> bool:
         """Whether one of the programs is on the PATH."""
-        return any(shutil.which(program) for program in self.programs)
+        return any(shutil.which(program, path=PATH) for program in self.programs)
 
 
 # On Ubuntu, `chromium` is a snap, of no use in a container: the name of the package says nothing of the outcome, so
@@ -36,9 +42,11 @@ class Need:
 NEEDS = (
     Need(("chromium", "chromium-browser", "google-chrome"), "chromium", "tests/browser"),
     Need(("redis-server",), "redis-server", "tests/live/test_real_servers.py"),
-    # The ProConnect peer; `tests/proconnect/providers.py` says when they are too old, and installs its packages.
-    Need(("node",), "nodejs", "tests/proconnect"),
-    Need(("npm",), "npm", "tests/proconnect"),
+    Need(("nginx",), "nginx-light", "tests/live/test_proxy.py"),
+    # The ProConnect peer; `tests/proconnect/providers.py` says when they are too old, and installs its packages. The
+    # demonstration's provider needs neither.
+    Need(("node",), "nodejs", "the peer's rows of tests/proconnect", whole=False),
+    Need(("npm",), "npm", "the peer's rows of tests/proconnect", whole=False),
 )
 
 
@@ -57,14 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
     if missing and os.environ.get("CI") == "true":
         say("CI=true: nothing may be left out.")
         return 1
-    return run(pytest(fast=fast, without=[need.tests for need in missing]))
+    return run(pytest(fast=fast, without=[need.tests for need in missing if need.whole], partial=bool(missing)))
 
 
-def pytest(*, fast: bool, without: list[str]) -> list[str]:
-    """Return the command: both cores, branch coverage, and the order of this run in its header."""
+def pytest(*, fast: bool, without: list[str], partial: bool = False) -> list[str]:
+    """Return the command: both cores, branch coverage when nothing is left out, the order of this run in its header."""
     command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-q"]
     # A part of the suite covers a part of the code: the threshold is the whole suite's.
-    command += ["--cov", "--cov-branch"] if not fast and not without else ["--no-cov"]
+    command += ["--cov", "--cov-branch"] if not (fast or without or partial) else ["--no-cov"]
     if fast:
         command += ["-m", "not slow"]
         without = ["tests/live", "tests/browser", "tests/proconnect", "tests/benchmarks"]

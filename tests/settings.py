@@ -22,6 +22,8 @@ from suite.settings import *  # noqa: F403 - the point of the file, once the ser
 
 SECRET_KEY = "tests-only-0123456789-0123456789-0123456789-0123456789"
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
+PUBLIC_BASE_URL = "http://testserver"  # the name by which Django's test client asks
+CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
 OIDC_REQUIRE_CALLBACK_ISS = False  # as for a provider that does not promise it
 # The two passwords of the site are hashed slowly on purpose; not thousands of times a run.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -6,7 +6,8 @@ from django import forms
 from dsfr.forms import DsfrBaseForm
 
 
-def _reason(label: str, help_text: str) -> forms.CharField:
+def why(label: str, help_text: str) -> forms.CharField:
+    """Return the field where somebody says why, in ten characters at least."""
     return forms.CharField(
         label=label,
         help_text=help_text,
@@ -68,7 +69,7 @@ class RoleForm(RightForm):
 class ReasonForm(RightForm):
     """Why a right is suspended, ended, restored."""
 
-    reason = _reason("Motif", "Gardé au journal avec votre nom, et envoyé à la personne.")
+    reason = why("Motif", "Gardé au journal avec votre nom, et envoyé à la personne.")
 
 
 class JoinForm(RightForm):
@@ -91,7 +92,7 @@ class JoinForm(RightForm):
 class CheckForm(RightForm):
     """How an identity was verified, or why it is refused."""
 
-    reason = _reason(
+    reason = why(
         "Ce que vous avez vérifié",
         "Qui avez-vous appelé, à quel numéro public, quand ? Gardé au journal. En cas de refus, dites pourquoi.",
     )

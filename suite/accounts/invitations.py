@@ -143,7 +143,9 @@ def accept(invitation: Invitation, *, by: User) -> Membership | OperatorRole:
         raise RightRefused(problem(Invitation.objects.get(pk=invitation.pk), by), 410)
     _record("invitation.accepted", invitation, by=by)
     if invitation.organization is not None:
-        return join(by, invitation.organization, invitation.role, decided_by=invitation.invited_by)
+        # Links that offered to manage were once sent: they now let one in, and no more.
+        role = min(Membership.Role(invitation.role), Membership.Role.REQUESTER, key=RANK.__getitem__)
+        return join(by, invitation.organization, role, decided_by=invitation.invited_by)
     assert invitation.operator is not None  # noqa: S101 - the database's own law
     return _enlist(by, invitation.operator, invitation)
 

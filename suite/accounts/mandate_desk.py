@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from suite.accounts import documents, letters, mandate_desk_workflow
+from suite.accounts import documents, letters, mandate_desk_workflow, stepup
 from suite.accounts.mandate_desk_workflow import NotAllowed
 from suite.accounts.mandate_forms import AcceptForm, FindingForm, ReasonForm
 from suite.accounts.mandate_models import Document, MandateProof
@@ -103,6 +103,7 @@ def _act(request: HttpRequest, shown: MandateProof, verb: Callable[[], None], do
     return redirect("accounts:mandate_queue")
 
 
+@stepup.required()
 @require_POST
 def let_go(request: HttpRequest, pk: object) -> HttpResponse:
     """Send what was held back."""
@@ -110,6 +111,7 @@ def let_go(request: HttpRequest, pk: object) -> HttpResponse:
     return _act(request, shown, lambda: mandate_desk_workflow.let_go(shown, by=user), "L’envoi est débloqué.")
 
 
+@stepup.required()
 @require_POST
 def accept(request: HttpRequest, pk: object) -> HttpResponse:
     """Take a document as a proof."""
@@ -132,6 +134,7 @@ def accept(request: HttpRequest, pk: object) -> HttpResponse:
     )
 
 
+@stepup.required()
 @require_POST
 def refuse(request: HttpRequest, pk: object) -> HttpResponse:
     """Refuse a document, or a held request."""
@@ -148,6 +151,7 @@ def refuse(request: HttpRequest, pk: object) -> HttpResponse:
 
 
 @never_cache
+@stepup.required()
 @require_POST
 def document(request: HttpRequest, pk: object) -> HttpResponse:
     """Hand the document over as a download, never shown by the site; who takes it out is written down."""
@@ -175,9 +179,11 @@ def mail(request: HttpRequest) -> HttpResponse:
     user, scope = _staff(request)
     waiting = mandate_desk_workflow.letters_followed_by(user)
     refused = ""
+    if request.method == "POST" and not scope.instructs:
+        raise PermissionDenied("Votre rôle permet de suivre les courriers, pas de les envoyer.")
+    if asked := stepup.before_sending(request):
+        return asked
     if request.method == "POST":
-        if not scope.instructs:
-            raise PermissionDenied("Votre rôle permet de suivre les courriers, pas de les envoyer.")
         wanted = set(request.POST.getlist("letter")[:PAGE])
         chosen = [letter for letter in waiting[:PAGE] if str(letter.pk) in wanted]
         try:
@@ -213,6 +219,8 @@ def objection(request: HttpRequest, pk: object) -> HttpResponse:
     shown = get_object_or_404(mandate_desk_workflow.objections_followed_by(user), pk=pk)
     if request.method == "POST" and not scope.instructs:
         raise PermissionDenied(DECIDE_MANDATE.refusal)
+    if asked := stepup.before_sending(request):
+        return asked
     form = FindingForm(request.POST if request.method == "POST" else None)
     refused = ""
     if request.method == "POST" and form.is_valid():

@@ -117,7 +117,8 @@ def print_letters(letters: Iterable[Letter], *, by: User) -> list[Paper]:
     """Return the letters as they will be printed; each code may be typed from now on, for its thirty days."""
     papers = []
     now = timezone.now()
-    for letter in Letter.objects.filter(pk__in=[one.pk for one in letters]).select_for_update(of=("self",)):
+    chosen = Letter.objects.filter(pk__in=[one.pk for one in letters]).order_by("proof__created_at")
+    for letter in chosen.select_for_update(of=("self",)):
         proof = MandateProof.objects.select_related("organization", "requested_by").get(pk=letter.proof_id)
         _require_instructor(proof, by)
         code, objection = codes.unseal(letter.sealed_code), codes.unseal(letter.sealed_objection)

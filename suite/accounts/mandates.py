@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
 from suite.accounts import codes
@@ -97,6 +98,61 @@ def missing(act: Act, level: Mandate, *, checked: bool = False) -> str:
         f"L’habilitation est de niveau {level.code} ({level.label}), il faut {enough.code} pour {asked.what}\u00a0: "
         f"{_REMEDY[enough]}."
     )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an act is allowed, and if not everything its page needs to leave nobody stuck."""
+
+    act: Act
+    level: Mandate
+    sentence: str  # why not, and the remedy; "" when it is allowed
+    routes: tuple[Route, ...]  # the routes that would raise the level to what is asked
+    page: str  # where they are
+    contact: str  # a person who answers
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the level is enough."""
+        return not self.sentence
+
+    @property
+    def four_eyes(self) -> bool:
+        """Whether a second person must confirm it; the caller sees to it."""
+        return REQUIRED[self.act].four_eyes
+
+    @property
+    def delay(self) -> dt.timedelta:
+        """How long it waits once confirmed; idem."""
+        return REQUIRED[self.act].delay
+
+
+def verdict(act: Act, user: User | AnonymousUser, organization: Organization, *, checked: bool = False) -> Verdict:
+    """Say whether this person may do this for this organization, else why, and by which other routes. Two queries.
+
+    The level only: whether its role allows it is `permissions`' business.
+    """
+    level = mandate(user, organization)
+    sentence = missing(act, level, checked=checked)
+    routes = _routes_to(REQUIRED[act].level, user, organization, level) if sentence else ()
+    page = reverse("accounts:mandate_detail", args=[organization.code])
+    return Verdict(act, level, sentence, routes, page, settings.CONTACT_EMAIL)
+
+
+def _routes_to(
+    needed: Mandate, user: User | AnonymousUser, organization: Organization, level: Mandate
+) -> tuple[Route, ...]:
+    """Return the routes that bring what is lacking: the strong ones, the weak one, or none while it is contested."""
+    if not isinstance(user, User) or open_objections().filter(organization=organization, user=user).exists():
+        return ()
+    strong, weak = (Route.LETTER, Route.DOCUMENT), (Route.EMAIL,)
+    if needed < Mandate.PROVED:
+        return weak + strong
+    has_strong = live().filter(organization=organization, user=user, route__in=strong).exists()
+    if needed == Mandate.PROVED:
+        return strong
+    lacks_weak = level == Mandate.NONE or has_strong
+    return (() if has_strong else strong) + (weak if lacks_weak else ())
 
 
 def mandate(user: User | AnonymousUser, organization: Organization) -> Mandate:

@@ -8,7 +8,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
-# Django finds an app's tables here; those of the mandates fill a module of their own.
+# Django finds an app's tables here; those of a further idea fill a module of their own.
+from suite.accounts.administrator_models import AdministratorChange  # noqa: F401
+from suite.accounts.block_models import AccountBlock  # noqa: F401
 from suite.accounts.mandate_models import Document, Letter, MandateProof, Objection  # noqa: F401
 from suite.directory.models import Operator, Organization
 
@@ -120,6 +122,8 @@ class Membership(models.Model):
         blank=True,
         help_text="What the SIRET rule suspended and may restore; blank when a person decided.",
     )
+    # A manager's second address: what is asked about the managers is told there too.
+    recovery_email = models.EmailField(blank=True)
     decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now)

@@ -161,6 +161,34 @@ ANSWER_ACCESS = Act(
     "Votre rôle permet de voir cette équipe, pas d’y admettre quelqu’un.",
 )
 
+LIST_CHANGES = Act(
+    "Voir les changements de gestionnaires à confirmer dans son périmètre", STAFF, SIGNED_IN, _OPERATORS_ONLY
+)
+SEE_CHANGE = Act(
+    "Suivre un changement de gestionnaire",
+    SPEAKING | HOME | ADMIN,
+    AT_HOME,
+    "Votre rôle ne donne pas accès aux changements de gestionnaires.",
+)
+ASK_CHANGE = Act(
+    "Demander de nommer, de retirer ou de rétablir un gestionnaire, ou une autre adresse de secours ; y renoncer",
+    frozenset({Role.MANAGER}) | INSTRUCTING,
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité, ou une personne qui instruit chez son opérateur, le demandent.",
+)
+REFUSE_CHANGE = Act(
+    "Refuser un changement de gestionnaire demandé par quelqu’un d’autre",
+    INSTRUCTING,
+    AT_HOME,
+    "Seules les personnes qui instruisent chez l’opérateur refusent un changement de gestionnaire.",
+)
+DECIDE_CHANGE = Act(
+    "Confirmer un changement de gestionnaire qu’on n’a pas demandé ; trancher une objection",
+    frozenset({Role.LEAD}),
+    AT_HOME,
+    "Seule une personne responsable chez l’opérateur confirme un changement de gestionnaire.",
+)
+
 _LEADS_ONLY = "Cette page est réservée aux responsables des opérateurs."
 MANAGE_STAFF = Act(
     "Gérer l’équipe d’un opérateur : inviter, changer un rôle, suspendre, rétablir",
@@ -192,6 +220,19 @@ DECIDE_RELINK = Act(
     INSTRUCTING,
     COMMUNE | HOME | ADMIN | {Role.STRANGER, Role.AWAY_READER},
     "Votre rôle ne permet pas de décider d’un rapprochement d’identité.",
+)
+
+LIST_ACCOUNTS = Act(
+    "Chercher un compte de son périmètre",
+    frozenset({Role.LEAD, Role.AWAY_LEAD, Role.SUPERADMIN}),
+    SIGNED_IN,
+    _LEADS_ONLY,
+)
+BLOCK_ACCOUNT = Act(
+    "Voir un compte ; proposer de le désactiver ou de le réactiver, confirmer la proposition d’un autre",
+    frozenset({Role.LEAD, Role.SUPERADMIN}),
+    COMMUNE | HOME | ADMIN | {Role.STRANGER, Role.AWAY_READER, Role.AWAY_INSTRUCTOR},
+    _LEADS_ONLY,
 )
 
 PROVE = Act(
@@ -284,6 +325,18 @@ ADDRESSES = {
     "accounts:revoke_staff_invitation": Address(None, MANAGE_STAFF),
     "accounts:relinks": Address(LIST_RELINKS),
     "accounts:relink": Address(SEE_RELINK, DECIDE_RELINK),
+    "accounts:administrators": Address(LIST_CHANGES),
+    "accounts:administrator_ask": Address(ASK_CHANGE, ASK_CHANGE),
+    "accounts:administrator": Address(SEE_CHANGE),
+    "accounts:administrator_cancel": Address(None, ASK_CHANGE),
+    "accounts:administrator_refuse": Address(None, REFUSE_CHANGE),
+    "accounts:administrator_confirm": Address(None, DECIDE_CHANGE),
+    "accounts:administrator_settle": Address(None, DECIDE_CHANGE),
+    "accounts:administrator_object": Address(CONFIRM, CONFIRM),
+    "accounts:people": Address(LIST_ACCOUNTS),
+    "accounts:account": Address(BLOCK_ACCOUNT),
+    "accounts:propose": Address(None, BLOCK_ACCOUNT),
+    "accounts:decide": Address(None, BLOCK_ACCOUNT),
     "accounts:mandate_detail": Address(PROVE),
     "accounts:mandate_ask_email": Address(None, PROVE),
     "accounts:mandate_ask_letter": Address(None, PROVE),

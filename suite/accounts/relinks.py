@@ -7,16 +7,15 @@ that holds power over others' communes, two operators do. The tie is good for th
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from suite.accounts import sessions, teams
+from suite.accounts import administrators, people, sessions, teams
 from suite.accounts.models import Identity, Membership, RelinkRequest, User
-from suite.accounts.permissions import Role, staff_roles
+from suite.accounts.permissions import Role
 from suite.accounts.refusals import RightRefused
-from suite.accounts.rights import is_privileged, operator_scope
+from suite.accounts.rights import is_privileged
 from suite.accounts.tokens import Person
-from suite.directory.models import Organization
 from suite.journal.workflow import record
 from suite.middleware import current_request_id
 from suite.notices.workflow import queue
@@ -66,41 +65,13 @@ def file(person: Person) -> RelinkRequest | None:
 
 def visible_to(user: User) -> QuerySet[RelinkRequest]:
     """Return the requests about the accounts in the person's scope, the open ones first to expire first."""
-    scope = operator_scope(user)
     requests = RelinkRequest.objects.select_related("user", "seconded_by", "decided_by")
-    if scope is None:
-        return requests.none()
-    if scope.national:
-        return requests.order_by("expires_at")
-    here = Organization.objects.filter(
-        Q(operators__in=scope.operators)
-        | Q(operators__isnull=True, department__in=scope.departments)
-        | Q(operators__isnull=True, departments__overlap=list(scope.departments))
-    )
-    served = Membership.objects.exclude(state=Membership.State.ENDED).filter(organization__in=here)
-    mine = Q(user__in=served.values("user")) | Q(user__operator_roles__operator__in=scope.operators)
-    # A superadmin is nobody's staff.
-    return requests.filter(mine, user__is_superuser=False).distinct().order_by("expires_at")
+    return requests.filter(user__in=people.in_sight_of(user).values("pk")).order_by("expires_at")
 
 
 def roles(user: User, request: RelinkRequest) -> frozenset[Role]:
-    """Return the roles towards a request: at home with what `visible_to` shows, and never about one's own account."""
-    scope = operator_scope(user)
-    if scope is None:
-        return frozenset({Role.STRANGER})
-    if request.user_id == user.pk:
-        return frozenset({Role.STRANGER})
-    operators = set(request.user.operator_roles.values_list("operator", flat=True))
-    territory: set[str] = set()
-    rights = request.user.memberships.exclude(state=Membership.State.ENDED).select_related("organization")
-    for organization in (right.organization for right in rights.prefetch_related("organization__operators")):
-        serving = {operator.pk for operator in organization.operators.all()}
-        operators |= serving
-        if not serving:
-            territory |= {organization.department_id or "", *organization.departments}
-    if request.user.is_superuser and not scope.national:
-        operators, territory = set(), set()
-    return staff_roles(user, operators, territory)
+    """Return the roles towards a request: those towards its account."""
+    return people.roles(user, request.user)
 
 
 def needs_two(request: RelinkRequest) -> bool:
@@ -125,13 +96,14 @@ def approve(request: RelinkRequest, *, by: User, check: str) -> bool:
     ready = live.filter(state=State.SECONDED).exclude(seconded_by=by) if two else live.filter(state__in=OPEN)
     if not ready.update(state=State.APPROVED, decided_by=by, decided_at=timezone.now()):
         _explain(request, by)
-    _hand_over(request, by=by)
+    lowered = _hand_over(request, by=by)
     event = record(
         "relink", request.pk, "relink.approved", by=by, payload={"user": str(request.user_id)}, comment=check
     )
     addresses = {request.user.email, *_managers(request.user)} - {""}
     for address in sorted(addresses):
-        queue("relink_approved", to=address, event=event, context={"person": request.user, "asked": request})
+        context = {"person": request.user, "asked": request, "lowered": lowered}
+        queue("relink_approved", to=address, event=event, context=context)
     return True
 
 
@@ -161,7 +133,8 @@ def _explain(request: RelinkRequest, by: User) -> None:
     raise RightRefused("Quelqu’un a déjà décidé de cette demande.")
 
 
-def _hand_over(request: RelinkRequest, *, by: User) -> None:
+def _hand_over(request: RelinkRequest, *, by: User) -> int:
+    """Tie the account to its new identity; return of how many collectivités it no longer is a manager."""
     now = timezone.now()
     user = request.user
     known = Identity.objects.filter(issuer=request.issuer, sub=request.sub).first()
@@ -183,6 +156,7 @@ def _hand_over(request: RelinkRequest, *, by: User) -> None:
     )
     teams.reevaluate(user, request.siret, by=by)
     sessions.end_all(user, by=by, reason="relinked")
+    return administrators.lower(user, by=by)
 
 
 def _managers(user: User) -> set[str]:

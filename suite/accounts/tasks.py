@@ -5,7 +5,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from suite.accounts import mandate_desk_workflow
+from suite.accounts import administrators, blocks, mandate_desk_workflow
 from suite.accounts.models import Tally, UserSession
 
 SESSIONS_KEPT = timedelta(days=30)
@@ -23,3 +23,10 @@ def forget() -> None:
 def sweep_mandates() -> None:
     """End the mandates that are over, erase what is not to be kept."""
     mandate_desk_workflow.sweep()
+
+
+@shared_task
+def sweep_decisions() -> None:
+    """Do the changes of managers whose delay is over; let lapse what nobody confirmed."""
+    administrators.sweep()
+    blocks.sweep()

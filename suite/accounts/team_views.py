@@ -9,13 +9,16 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from suite.accounts import invitations, stepup, teams
+from suite.accounts import invitations, teams
+from suite.accounts.administrator_models import AdministratorChange
 from suite.accounts.forms import InviteForm, JoinForm, ReasonForm, RoleForm
 from suite.accounts.models import AccessRequest, Invitation, Membership, User
 from suite.accounts.permissions import (
     ANSWER_ACCESS,
     ASK_ACCESS,
+    ASK_CHANGE,
     MANAGE_TEAM,
+    SEE_CHANGE,
     SEE_TEAM,
     Role,
     allows,
@@ -60,6 +63,12 @@ def _render_team(
         .order_by("-created_at")[:50],
         "asked": organization.access_requests.filter(state=AccessRequest.State.WAITING).select_related("user"),
         "manages": allows(MANAGE_TEAM, roles),
+        "changes": allows(ASK_CHANGE, roles),
+        "open_changes": organization.administrator_changes.filter(state__in=AdministratorChange.OPEN).select_related(
+            "person"
+        )
+        if allows(SEE_CHANGE, roles)
+        else [],
         "answers": allows(ANSWER_ACCESS, roles),
         "refusal": refusal,
     }
@@ -71,8 +80,6 @@ def invite(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Invite a colleague by e-mail, as something up to one's own role."""
     organization, roles = _organization(request, pk)
     check(MANAGE_TEAM, roles)
-    if asked := _second_factor(request):
-        return asked
     user = person(request)
     form = InviteForm(request.POST if request.method == "POST" else None, roles=teams.grantable(user, organization))
     status = 200
@@ -113,8 +120,6 @@ def member(request: HttpRequest, pk: UUID) -> HttpResponse:
         pk=pk,
     )
     check(MANAGE_TEAM, organization_roles(request.user, membership.organization))
-    if asked := _second_factor(request, membership.role):
-        return asked
     user = person(request)
     roles = teams.grantable(user, membership.organization)
     action = request.POST.get("action", "")
@@ -190,8 +195,6 @@ def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Let in who asked to join, with a role, or refuse."""
     asked = get_object_or_404(AccessRequest.objects.select_related("user", "organization", "answered_by"), pk=pk)
     check(ANSWER_ACCESS, organization_roles(request.user, asked.organization))
-    if factor := _second_factor(request):
-        return factor
     user = person(request)
     accepting = request.POST.get("action") == "admit"
     form = RoleForm(request.POST if accepting else None, roles=teams.grantable(user, asked.organization))
@@ -233,14 +236,6 @@ def invitation(request: HttpRequest) -> HttpResponse:
             return redirect(landing(user))
     context = {"invitation": found, "token": token, "why": why}
     return render(request, "accounts/team/invitation.html", context, status=410 if why else 200)
-
-
-def _second_factor(request: HttpRequest, role: str = "") -> HttpResponse | None:
-    """Ask for a second factor before a manager is made, changed or removed (rulings, 4); nobody else needs one."""
-    manager = Membership.Role.MANAGER
-    if request.method == "POST" and manager not in {role, request.POST.get("role")}:
-        return None
-    return stepup.before_sending(request)
 
 
 def _organization(request: HttpRequest, pk: UUID) -> tuple[Organization, frozenset[Role]]:

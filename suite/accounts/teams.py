@@ -1,6 +1,6 @@
 """The verbs of a commune's team: change a role, suspend, resume, end; ask to join, and answer.
 
-The last manager is kept: each verb that could take it away locks the organization's managers first.
+Who manages is none of theirs: `administrators` names and removes managers, slowly.
 """
 
 from django.conf import settings
@@ -21,18 +21,18 @@ from suite.journal.workflow import record
 from suite.notices.workflow import queue
 
 State = Membership.State
+MANAGERS = (
+    "Un gestionnaire se nomme et se retire à deux personnes, après 48 heures : utilisez « Demander un changement de "
+    "gestionnaire » sur la page de l’équipe."
+)
 REQUESTS_PER_DAY, DAY = 5, 86_400
 
 
 def grantable(user: User, organization: Organization) -> list[tuple[str, str]]:
-    """Return the roles this person may give there, lowest first: up to its own; an instructor names no manager."""
-    roles = organization_roles(user, organization)
-    highest = -1
-    if roles & {Role.MANAGER, Role.LEAD}:
-        highest = RANK[Membership.Role.MANAGER]
-    elif roles & {Role.REQUESTER, Role.INSTRUCTOR}:
-        highest = RANK[Membership.Role.REQUESTER]
-    return [(role.value, str(role.label)) for role, rank in RANK.items() if rank <= highest]
+    """Return the roles this person may give there, lowest first; a manager is named by `administrators` only."""
+    if not organization_roles(user, organization) & {Role.MANAGER, Role.LEAD, Role.REQUESTER, Role.INSTRUCTOR}:
+        return []
+    return [(role.value, str(role.label)) for role in RANK if role != Membership.Role.MANAGER]
 
 
 # --- The rule of the SIRET --------------------------------------------------------------------------------------------
@@ -79,7 +79,9 @@ def _move(membership: Membership, effect: rules.Effect) -> bool:
 @transaction.atomic
 def change_role(membership: Membership, role: str, *, by: User) -> None:
     """Give another role to somebody whose right holds; a pending right becomes active: a person confirms it."""
-    _guard(membership, by, losing=role != Membership.Role.MANAGER)
+    if role == Membership.Role.MANAGER:
+        raise RightRefused(MANAGERS, 422)
+    _guard(membership, by)
     held = Membership.objects.filter(pk=membership.pk, state__in=LIVE)
     if not held.update(role=role, state=State.ACTIVE, decided_by=by, changed_at=timezone.now()):
         raise RightRefused("Ce droit n’est plus actif : son rôle ne se change pas.")
@@ -90,7 +92,7 @@ def change_role(membership: Membership, role: str, *, by: User) -> None:
 @transaction.atomic
 def suspend(membership: Membership, *, by: User, reason: str) -> None:
     """Withdraw a right until a person gives it back; the person's sessions end at once."""
-    _guard(membership, by, losing=True)
+    _guard(membership, by)
     # Blank `resumes_to`: no sign-in gives back what a person took away.
     held = Membership.objects.filter(pk=membership.pk).filter(state__in=[*LIVE, State.SUSPENDED])
     taken = held.exclude(state=State.SUSPENDED, resumes_to="").update(
@@ -105,9 +107,11 @@ def suspend(membership: Membership, *, by: User, reason: str) -> None:
 
 @transaction.atomic
 def resume(membership: Membership, *, by: User) -> None:
-    """Give back a suspended right, which from now on is a person's word."""
-    _guard(membership, by, losing=False)
+    """Give back a suspended right, which from now on is a person's word; not the right to manage."""
+    _guard(membership, by)
+    role = min(Membership.Role(membership.role), Membership.Role.REQUESTER, key=RANK.__getitem__)
     back = Membership.objects.filter(pk=membership.pk, state=State.SUSPENDED).update(
+        role=role,
         state=State.ACTIVE,
         resumes_to="",
         source=Membership.Source.PERSON,
@@ -123,7 +127,7 @@ def resume(membership: Membership, *, by: User) -> None:
 @transaction.atomic
 def end(membership: Membership, *, by: User, reason: str) -> None:
     """End a right for good; a later one needs a new decision."""
-    _guard(membership, by, losing=True)
+    _guard(membership, by)
     live = Membership.objects.filter(pk=membership.pk).exclude(state=State.ENDED)
     if not live.update(state=State.ENDED, resumes_to="", decided_by=by, changed_at=timezone.now()):
         raise RightRefused("Ce droit est déjà terminé.")
@@ -132,18 +136,14 @@ def end(membership: Membership, *, by: User, reason: str) -> None:
     _tell(membership, "ended", by=by, reason=reason)
 
 
-def _guard(membership: Membership, by: User, *, losing: bool) -> None:
-    """Lock the managers, and keep one whatever two people do at once. Nobody changes its own right."""
+def _guard(membership: Membership, by: User) -> None:
+    """Nobody changes its own right, nor a manager's: a change under way, or a second person, may have made it one."""
     if membership.user_id == by.pk:
-        raise RightRefused("Vous ne pouvez pas changer votre propre droit : demandez à un autre gestionnaire.", 422)
+        raise RightRefused("Vous ne pouvez pas changer votre propre droit : demandez à un autre gestionnaire.", 422)
     Organization.objects.select_for_update().get(pk=membership.organization_id)
-    managers = Membership.objects.filter(
-        organization=membership.organization_id, role=Membership.Role.MANAGER, state=State.ACTIVE
-    ).values_list("pk", flat=True)
-    if losing and list(managers) == [membership.pk]:
-        raise RightRefused(
-            "C’est la dernière personne qui gère cette collectivité : nommez d’abord un autre gestionnaire.", 422
-        )
+    now = Membership.objects.get(pk=membership.pk)
+    if now.role == Membership.Role.MANAGER and now.state == State.ACTIVE:
+        raise RightRefused(MANAGERS, 422)
 
 
 def _leave(membership: Membership, *, by: User) -> None:
@@ -183,6 +183,8 @@ def ask(organization: Organization, message: str, *, by: User) -> AccessRequest:
 @transaction.atomic
 def admit(asked: AccessRequest, role: str, *, by: User) -> Membership:
     """Let somebody in with a role. Raises RightRefused when the request was answered already."""
+    if role == Membership.Role.MANAGER:
+        raise RightRefused(MANAGERS, 422)
     _settle(asked, AccessRequest.State.ACCEPTED, by=by)
     membership = invitations.join(asked.user, asked.organization, role, decided_by=by)
     event = record("access_request", asked.pk, "access_request.accepted", by=by, payload={"role": role})

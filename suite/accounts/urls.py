@@ -4,7 +4,8 @@ from allauth.account import views as break_glass
 from allauth.mfa.base import views as factors
 from django.urls import include, path
 
-from suite.accounts import session_views, staff_views, team_views, views
+from suite.accounts import people_views, session_views, staff_views, team_views, views
+from suite.accounts.administrator_urls import administrators
 from suite.accounts.entrance import answered
 from suite.accounts.mandate_urls import mandates
 
@@ -39,6 +40,11 @@ accounts = (
         path("instruction/rapprochements/", staff_views.relinks_, name="relinks"),
         path("instruction/rapprochements/<uuid:pk>/", staff_views.relink, name="relink"),
         *mandates,
+        *administrators,
+        path("instruction/comptes/", people_views.people, name="people"),
+        path("instruction/comptes/<uuid:pk>/", people_views.account, name="account"),
+        path("instruction/comptes/<uuid:pk>/proposer/", people_views.propose, name="propose"),
+        path("instruction/comptes/propositions/<uuid:pk>/decider/", people_views.decide, name="decide"),
     ],
     "accounts",
 )

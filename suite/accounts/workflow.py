@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from suite.accounts import relinks, staff, teams
+from suite.accounts import administrators, relinks, staff, teams
 from suite.accounts.models import Identity, Membership, User
 from suite.accounts.refusals import SignInRefused
 from suite.accounts.rights import is_privileged
@@ -42,12 +42,17 @@ def record_refusal(issuer: str, sub: str, reason: str) -> None:
 
 @transaction.atomic
 def activate(user: User, organization: Organization, *, by: User) -> Membership:
-    """Make the person a manager of the organization: a decision, by somebody else than a rule.
+    """Make the person the manager of the organization: a decision, by somebody else than a rule.
 
-    A right that the SIRET rule gave stays the rule's to suspend. Doing it again changes nothing.
+    Only of one that nobody manages: afterwards a manager is named by `administrators`, and whoever had another request
+    approved becomes an active member. A right that the SIRET rule gave stays the rule's to suspend. Doing it again
+    changes nothing.
     """
+    Organization.objects.select_for_update().get(pk=organization.pk)
     live = user.memberships.exclude(state=State.ENDED).filter(organization=organization)
-    manager = {"role": Membership.Role.MANAGER, "state": State.ACTIVE}
+    manager: dict[str, str] = {"role": Membership.Role.MANAGER, "state": State.ACTIVE}
+    if administrators.managers(organization).exclude(user=user).exists():
+        manager = {"state": State.ACTIVE}
     changed = live.exclude(**manager).update(**manager, resumes_to="", decided_by=by, changed_at=timezone.now())
     membership = live.first()
     if membership is None:

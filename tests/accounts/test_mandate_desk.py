@@ -22,6 +22,7 @@ from suite.accounts.models import Membership, OperatorRole, User
 from suite.directory.models import Operator, Organization
 from suite.journal.models import Event
 from suite.notices.models import Notice
+from tests.accounts.elevation import elevate
 from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
 from tests.factories.directory import CommuneFactory, DeclaredContactFactory, OperatorFactory
 
@@ -56,10 +57,33 @@ def instructor(operator: Operator) -> User:
     return OperatorRoleFactory.create(operator=operator).user
 
 
-def browser(user: User) -> Client:
+def browser(user: User, *, factor: bool = True) -> Client:
     client = Client()
     client.force_login(user, backend="suite.accounts.oidc.ProConnectBackend")
+    if factor:
+        elevate(client)
     return client
+
+
+@pytest.mark.parametrize("act", ["accept", "refuse", "let_go", "document", "mail", "objection"])
+def test_every_decision_and_every_letter_asks_for_a_second_factor(
+    commune: Organization, user: User, instructor: User, act: str
+) -> None:
+    proof, letter = deposit(commune, user), letter_of(commune, user)
+    thing = object_to(proof) if act == "objection" else proof
+    url = reverse(f"accounts:mandate_{act}", args=[] if act == "mail" else [thing.pk])
+    sent = {"reason": "Motif", "letter": str(letter.pk), "outcome": "uphold", "finding": "Mairie appelée."}
+    before = MandateProof.objects.order_by("pk").values_list("state", flat=True)
+
+    response = browser(instructor, factor=False).post(url, sent)
+
+    assert response.status_code == 403
+    assert "Confirmez que c’est bien vous" in response.text
+    assert list(before) == list(MandateProof.objects.order_by("pk").values_list("state", flat=True))
+    assert Letter.objects.filter(printed_at__isnull=True).exists()
+    assert not Objection.objects.filter(closed_at__isnull=False).exists()
+    # The lists are looked at without.
+    assert browser(instructor, factor=False).get(reverse("accounts:mandate_mail")).status_code == 200
 
 
 def letter_of(commune: Organization, user: User) -> Letter:

@@ -7,7 +7,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from suite.accounts import codes
 from suite.accounts.mandate_models import MandateProof, Objection
-from suite.accounts.mandates import REQUIRED, Act, Mandate, is_own_domain, level_of, mandate, missing
+from suite.accounts.mandates import REQUIRED, Act, Mandate, is_own_domain, level_of, mandate, missing, verdict
 from suite.accounts.models import Membership, User
 from suite.directory.models import Organization
 from tests.factories.accounts import CommuneRowFactory, MembershipFactory, UserFactory
@@ -160,6 +160,45 @@ class TestRequired:
         assert "M1" in said
         assert "M2" in said
         assert "code par courrier" in said
+
+
+class TestVerdict:
+    """What a caller asks before an act: may it, else why, and by which other routes."""
+
+    def test_a_member_is_led_to_the_strong_routes_for_the_gravest_acts(
+        self, commune: Organization, user: User, django_assert_max_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        MembershipFactory.create(user=user, organization=commune)
+        with django_assert_max_num_queries(3):
+            said = verdict(Act.CLOSE, user, commune)
+        assert not said.allowed
+        assert "il faut M3 pour fermer le service" in said.sentence
+        assert set(said.routes) == {Route.LETTER, Route.DOCUMENT}
+        assert said.page == f"/habilitation/{commune.code}/"
+        assert said.contact
+        assert (said.four_eyes, said.delay) == (True, dt.timedelta(days=30))
+
+    def test_a_stranger_with_a_letter_lacks_the_other_channel(self, commune: Organization, user: User) -> None:
+        MandateProofFactory.create(organization=commune, user=user, letter=True)
+        assert verdict(Act.CLOSE, user, commune).routes == (Route.EMAIL,)
+
+    def test_a_stranger_lacks_both(self, commune: Organization, user: User) -> None:
+        assert set(verdict(Act.CHANGE_ADMINISTRATOR, user, commune).routes) == set(Route)
+        assert verdict(Act.SUBMIT, user, commune).routes[0] == Route.EMAIL
+        assert set(verdict(Act.APPROVE_NEW, user, commune).routes) == {Route.LETTER, Route.DOCUMENT}
+
+    def test_two_channels_are_enough(self, commune: Organization, user: User) -> None:
+        MembershipFactory.create(user=user, organization=commune)
+        MandateProofFactory.create(organization=commune, user=user, document=True)
+        said = verdict(Act.CHANGE_ADMINISTRATOR, user, commune)
+        assert (said.allowed, said.sentence, said.routes) == (True, "", ())
+
+    def test_while_contested_no_route_is_offered_but_a_person_is(self, commune: Organization, user: User) -> None:
+        proof = MandateProofFactory.create(organization=commune, user=user, letter=True)
+        Objection.objects.create(proof=proof, organization=commune, user=user)
+        said = verdict(Act.SUBMIT, user, commune)
+        assert (said.allowed, said.routes) == (False, ())
+        assert said.contact
 
 
 class TestCodes:

@@ -20,6 +20,7 @@ from onboarding.intake.request_models import CoAuthor, MailboxImport
 from onboarding.intake.thread_models import Message
 from onboarding.provisioning.models import Deployment, Step
 from suite.accounts import codes, documents, invitations
+from suite.accounts.block_models import AccountBlock
 from suite.accounts.mandate_models import Document, MandateProof, Objection
 from suite.accounts.models import AccessRequest, Invitation, Membership, OperatorRole, RelinkRequest, User, UserSession
 from suite.accounts.permissions import ACTS, ADDRESSES, AWAY, HOME, Act, Answer, Role, answer
@@ -29,7 +30,7 @@ from suite.management.commands import permissions as command
 from suite.trade.models import Setting
 from tests.accounts.elevation import elevate
 from tests.accounts.test_documents import PDF
-from tests.factories.accounts import MembershipFactory, OperatorRoleFactory, UserFactory
+from tests.factories.accounts import AdministratorChangeFactory, MembershipFactory, OperatorRoleFactory, UserFactory
 from tests.factories.directory import CommuneFactory, OperatorFactory
 from tests.factories.intake import DossierFactory
 from tests.factories.mandates import MandateProofFactory
@@ -53,6 +54,10 @@ COMMUNE_ROLES = {Role.READER: "reader", Role.REQUESTER: "requester", Role.MANAGE
 STAFF_ROLES = {Role.STAFF_READER: "reader", Role.INSTRUCTOR: "instructor", Role.LEAD: "lead"}
 
 
+CHANGE = (
+    "accounts:administrator",
+    *(f"accounts:administrator_{it}" for it in ("cancel", "refuse", "confirm", "settle")),
+)
 BY_CODE = {"eligibility:organization"} | {
     f"accounts:mandate_{page}" for page in ("detail", "ask_email", "ask_letter", "hand_in")
 }
@@ -94,6 +99,10 @@ class World:
             user=self.colleague.user, issuer="https://auth.example", sub="new", email=self.colleague.user.email,
             siret="13002603200016", expires_at=timezone.now() + invitations.LIFETIME,
         )  # fmt: skip
+        self.change = AdministratorChangeFactory.create(organization=self.organization, person=self.colleague.user)
+        self.block = AccountBlock.objects.create(
+            user=self.colleague.user, kind="block", asked_by=self.staff.user, reason="Compte compromis."
+        )
         self.token = "a-token"
         self.objection_token = "A" * codes.OBJECTION_LENGTH
         self.proof: MandateProof = MandateProofFactory.create(
@@ -147,6 +156,11 @@ class World:
             "accounts:revoke_staff_invitation": lambda: self.staff_invitation.pk,
             "accounts:relink": lambda: self.relink.pk,
             "accounts:close_session": lambda: session_of(user),
+            **dict.fromkeys(CHANGE, lambda: self.change.pk),
+            "accounts:administrator_ask": lambda: self.organization.pk,
+            "accounts:account": lambda: self.colleague.user.pk,
+            "accounts:propose": lambda: self.colleague.user.pk,
+            "accounts:decide": lambda: self.block.pk,
             "accounts:mandate_enter": lambda: proof_of(user, self.organization),
             "accounts:mandate_objection": lambda: self.objection.pk,
             "accounts:mandate_proof": lambda: self.proof.pk,
@@ -167,6 +181,7 @@ class World:
                 self.dossier("sent")
             return {"code": self.organization.code}
         if name == "accounts:mandate_object":
+        if name in {"accounts:mandate_object", "accounts:administrator_object"}:
             return {"token": self.objection_token}
         if name == "trade:operator_version":
             return {"pk": self.home.pk, "number": self.card.version}
@@ -256,9 +271,8 @@ def differences(
 
 
 DOSSIER = sorted(name for name in ADDRESSES if name.partition(":")[0] in {"intake", "desk"} and name not in {
-    "intake:list", "intake:new", "intake:take_over", "intake:invitation", "intake:ask_to_join", "desk:queue",
-    "desk:prepare"})  # fmt: skip
-    "intake:list", "intake:new", "intake:take_over", "intake:rhythm", "desk:queue", "desk:prepare"})  # fmt: skip
+    "intake:list", "intake:new", "intake:take_over", "intake:invitation", "intake:ask_to_join",
+    "intake:rhythm", "desk:queue", "desk:prepare"})  # fmt: skip
 OTHERS = sorted(set(ADDRESSES) - set(DOSSIER) - {"admin:*"})
 
 

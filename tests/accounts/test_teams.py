@@ -49,17 +49,6 @@ def signed_in(user: User) -> Client:
     return client
 
 
-@pytest.mark.django_db
-def test_a_manager_without_a_second_factor_changes_nobodys_right(client: Client) -> None:
-    manager = MembershipFactory.create(manager=True)
-    other = MembershipFactory.create(organization=manager.organization, manager=True)
-    client.force_login(manager.user)
-    response = client.post(reverse("accounts:member", args=[other.pk]), {"action": "end"})
-    assert response.status_code == 403
-    other.refresh_from_db()
-    assert other.state == "active"
-
-
 def link() -> str:
     """Return the path of the link in the last message sent."""
     body = Notice.objects.filter(kind="invitation").latest("created_at").body_text
@@ -248,9 +237,13 @@ class TestInvitation:
 
     def test_it_dies_with_the_right_of_who_invited(self, ana: User, commune: Organization) -> None:
         inviter = Membership.objects.get(user=Invitation.objects.get().invited_by)
-        other = colleague(commune, role="manager")
-        teams.change_role(inviter, "reader", by=other.user)
+        Membership.objects.filter(pk=inviter.pk).update(role="reader")
         assert "ne gère plus cette équipe" in signed_in(ana).get(link()).content.decode()
+
+    def test_one_that_offered_to_manage_lets_in_and_no_more(self, ana: User) -> None:
+        Invitation.objects.update(role="manager")
+        signed_in(ana).post("/invitation/", {"jeton": token()})
+        assert ana.memberships.get().role == "requester"
 
     def test_it_lowers_nobody(self, ana: User, commune: Organization) -> None:
         MembershipFactory.create(user=ana, organization=commune, manager=True)
@@ -307,7 +300,7 @@ class TestMember:
         assert Event.objects.filter(kind="membership.ended", actor=manager.user_id).exists()
 
     @pytest.mark.parametrize("action", ["role", "suspend", "end"])
-    def test_the_last_manager_is_kept(self, manager: Membership, commune: Organization, action: str) -> None:
+    def test_a_manager_is_not_changed_from_here(self, manager: Membership, commune: Organization, action: str) -> None:
         commune.operators.add(operator := OperatorFactory.create())
         lead = OperatorRoleFactory.create(operator=operator, lead=True).user
         data = {"action": action, "role": "reader", "reason": "Un motif assez long."}
@@ -315,7 +308,7 @@ class TestMember:
         response = signed_in(lead).post(f"/mon-equipe/membres/{manager.pk}/", data)
 
         assert response.status_code == 422
-        assert "dernière personne qui gère" in response.content.decode()
+        assert "Demander un changement de gestionnaire" in response.content.decode()
         manager.refresh_from_db()
         assert (manager.role, manager.state) == ("manager", "active")
 
@@ -328,16 +321,21 @@ class TestMember:
         url = f"/mon-equipe/membres/{colleague(commune).pk}/"
         assert signed_in(manager.user).post(url, {"action": "x"}).status_code == 422
 
+    def test_nobody_is_made_a_manager_from_here(self, manager: Membership, commune: Organization) -> None:
+        other = colleague(commune)
+        url = f"/mon-equipe/membres/{other.pk}/"
+        response = signed_in(manager.user).post(url, {"action": "role", "role": "manager"})
+        assert response.status_code == 422
+        with pytest.raises(RightRefused, match="48 heures"):
+            teams.change_role(other, "manager", by=manager.user)
+        other.refresh_from_db()
+        assert other.role == "requester"
 
-@pytest.mark.django_db(transaction=True)
-def test_two_managers_who_demote_each_other_leave_one() -> None:
-    first = MembershipFactory.create(manager=True)
-    second = MembershipFactory.create(organization=first.organization, manager=True)
-    pairs = [(first, second.user), (second, first.user)]
-
-    together(lambda: teams.change_role(*(pair := pairs.pop())[:1], "reader", by=pair[1]), 2)
-
-    assert Membership.objects.filter(role="manager", state=State.ACTIVE).count() == 1
+    def test_a_suspended_manager_comes_back_without_managing(self, manager: Membership, commune: Organization) -> None:
+        other = colleague(commune, role="manager", state=State.SUSPENDED)
+        teams.resume(other, by=manager.user)
+        other.refresh_from_db()
+        assert (other.state, other.role) == ("active", "requester")
 
 
 class TestJoin:
@@ -384,8 +382,9 @@ class TestAnswer:
         url = f"/mon-equipe/demandes/{asked.pk}/"
         client = signed_in(manager.user)
 
-        assert client.post(url, {"action": "admit", "role": "manager"}).status_code == 302
-        assert asked.user.memberships.get().role == "manager"
+        assert client.post(url, {"action": "admit", "role": "manager"}).status_code == 422
+        assert client.post(url, {"action": "admit", "role": "requester"}).status_code == 302
+        assert asked.user.memberships.get().role == "requester"
         assert client.post(url, {"action": "admit", "role": "reader"}).status_code == 409
         assert Notice.objects.filter(kind="access_answered", recipient=asked.user.email).exists()
 

@@ -70,7 +70,7 @@ class TestSignIn:
         with pytest.raises(SignInRefused, match="email_clash"):
             sign_in(replace(person, issuer="https://other.example/api/v2"), PLAIN)
 
-    def test_an_unknown_identity_with_a_known_email_is_refused_and_reported_once(self, person: Person) -> None:
+    def test_r43_an_unknown_identity_with_a_known_email_is_refused_and_reported_once(self, person: Person) -> None:
         sign_in(person, PLAIN)
         for _ in range(2):
             with pytest.raises(SignInRefused, match="email_clash"):

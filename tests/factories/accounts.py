@@ -2,8 +2,11 @@
 
 import factory
 from django.conf import settings
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from suite.accounts import codes
+from suite.accounts.administrator_models import DELAY, AdministratorChange
 from suite.accounts.models import Identity, Membership, OperatorRole, User
 from suite.directory.models import Operator, Organization
 
@@ -88,6 +91,29 @@ class MembershipFactory(DjangoModelFactory[Membership]):
         suspended = factory.Trait(state=Membership.State.SUSPENDED)
         ended = factory.Trait(state=Membership.State.ENDED)
         invited = factory.Trait(source=Membership.Source.PERSON, state=Membership.State.ACTIVE, siret="")
+
+
+class AdministratorChangeFactory(DjangoModelFactory[AdministratorChange]):
+    """Asked by somebody of the collectivité; confirmed, its delay is over, and its link is the letter A 24 times."""
+
+    class Meta:
+        model = AdministratorChange
+
+    organization = factory.SubFactory(CommuneRowFactory)
+    kind = AdministratorChange.Kind.REMOVE
+    person = factory.SubFactory(UserFactory)
+    asked_by = factory.SubFactory(UserFactory)
+    speaker = factory.SelfAttribute("asked_by")
+    reason = "A quitté la mairie au printemps."
+    objection_digest = factory.LazyFunction(lambda: codes.digest("A" * codes.OBJECTION_LENGTH, "administrator"))
+
+    class Params:
+        confirmed = factory.Trait(
+            state=AdministratorChange.State.CONFIRMED,
+            confirmed_by=factory.SubFactory(UserFactory),
+            confirmed_at=factory.LazyFunction(lambda: timezone.now() - DELAY),
+            due_at=factory.LazyAttribute(lambda change: change.confirmed_at + DELAY),
+        )
 
 
 class OperatorRoleFactory(DjangoModelFactory[OperatorRole]):

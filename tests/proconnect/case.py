@@ -43,13 +43,10 @@ class Browser:
     """One person: asks the product in this process, the provider over the network; follows nothing by itself."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        self.product = Client(
-            enforce_csrf_checks=True,
-            raise_request_exception=False,
-            headers={"host": f"{host}:{urlsplit(PRODUCT).port}"},
-        )
+        self.product = Client(enforce_csrf_checks=True, raise_request_exception=False)
         self.web = httpx.Client(timeout=30, trust_env=False)
-        self.host = host
+        # The product by the name that one typed, then by the one it led to.
+        self.here = PRODUCT.replace("127.0.0.1", host)
         self.page = Page("", 0, {}, "")
 
     def __enter__(self) -> Self:
@@ -60,17 +57,18 @@ class Browser:
 
     def open(self, url: str, data: dict[str, str] | None = None, **headers: str) -> Self:
         """Go to an address, the product's when it has no host; `data` posts a form."""
-        url = urljoin(PRODUCT, url)
-        if f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" in {PRODUCT, PRODUCT.replace("127.0.0.1", self.host)}:
-            path = url.removeprefix("{0.scheme}://{0.netloc}".format(urlsplit(url)))
+        url = urljoin(self.here, url)
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        if origin in {PRODUCT, self.here}:
+            self.here, path = origin, url.removeprefix(origin)
             ask = self.product.get if data is None else self.product.post
-            answer = ask(path, data, headers=headers)
+            answer = ask(path, data, headers={"host": urlsplit(url).netloc, **headers})
             kept = {name.lower(): value for name, value in answer.items()}
             text = "" if answer.streaming else answer.content.decode()
             self.page = Page(url, answer.status_code, kept, text)
         else:
-            origin = {"Origin": "{0.scheme}://{0.netloc}".format(urlsplit(self.page.url))}
-            found = self.web.get(url) if data is None else self.web.post(url, data=data, headers=origin)
+            sent = {"Origin": "{0.scheme}://{0.netloc}".format(urlsplit(self.page.url))}
+            found = self.web.get(url) if data is None else self.web.post(url, data=data, headers=sent)
             self.page = Page(str(found.url), found.status_code, dict(found.headers), found.text)
         return self
 

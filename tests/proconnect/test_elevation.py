@@ -9,7 +9,8 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.conf import settings
 
 from suite.accounts import breakglass
-from tests.factories.accounts import UserFactory
+from suite.accounts.administrator_models import AdministratorChange
+from tests.factories.accounts import MembershipFactory, UserFactory
 from tests.proconnect.case import RETURN, Browser, Case
 from tests.proconnect.rows import row
 
@@ -51,6 +52,26 @@ def test_row_71_step_up_below_the_list(case: Case) -> None:
 def test_row_71_step_up_denied_by_the_provider(case: Case) -> None:
     browser = case.accepts()
     case.refuses_return("callback.access_denied", step_up(browser, "secretaire"))
+
+
+@row("71", "refuse the act, explained", "Step-up: amr only `mail`, on a mailbox act", library=False)
+def test_row_71_code_by_mail_on_a_mailbox_act(case: Case) -> None:
+    browser = case.accepts("anct-instructeur")
+    right = MembershipFactory.create(user=browser.user, manager=True)
+    case.provider.order(id_token={"set": {"acr": "eidas1-mfa", "amr": ["pwd", "mail", "mfa"]}})
+    step_up(browser, "anct-instructeur").come_back()
+    assert browser.page.status == 302, "a code by mail is a second factor, for other acts"
+    form = {
+        "csrfmiddlewaretoken": browser.form_token(),
+        "person": str(right.user_id),
+        "reason": "Mon ancienne adresse.",
+    }
+    asked = f"/mon-equipe/{right.organization_id}/gestionnaires/"
+    browser.open(asked, {**form, "kind": "email", "email": "perso@ailleurs.example"})
+    refused = browser.page.status == 403 and "Un code reçu par courriel ne suffit pas" in browser.page.text
+    case.expect(refused, f"{browser.page.status}", "refused 403, another factor asked")
+    assert not AdministratorChange.objects.exists()
+    assert browser.open(asked, {**form, "kind": "give"}).page.status == 422
 
 
 def present(browser: Browser, envelope: breakglass.Envelope) -> Browser:

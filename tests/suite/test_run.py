@@ -38,6 +38,31 @@ def test_the_whole_suite_ignores_nothing_and_measures_branches() -> None:
     assert not [word for word in command if word.startswith("--ignore")]
 
 
+def test_without_node_only_the_peers_rows_are_left_out_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands: list[list[str]] = []
+    node = [need for need in run.NEEDS if need.package == "nodejs"]
+    monkeypatch.setattr(
+        run, "NEEDS", [run.Need(("no-such-program",), *(one.package, one.tests, one.whole)) for one in node]
+    )
+    monkeypatch.setattr(run, "provide", list)
+
+    def note(command: list[str]) -> int:
+        commands.append(command)
+        return 0
+
+    monkeypatch.setattr(run, "run", note)
+    monkeypatch.delenv("CI", raising=False)
+
+    assert run.main([]) == 0
+
+    assert "Left out: the peer's rows of tests/proconnect, which needs nodejs." in capsys.readouterr().out
+    [command] = commands
+    assert not [word for word in command if word.startswith("--ignore")]
+    assert "--no-cov" in command
+
+
 def test_the_deployment_checks_see_no_variable_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OFFICIAL_SITE", "true")
 
