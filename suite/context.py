@@ -36,11 +36,13 @@ def _navigation(request: HttpRequest) -> list[Item]:
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         entries += [("Mes demandes", "intake:list"), ("Mes équipes", "accounts:teams")]
+        entries += [("Conventions", "agreements:list")]
         roles = site_roles(user)
         for act, label, name in (
             (SEE_DESK, "Demandes à instruire", "desk:queue"),
             (SEE_DESK, "À reprendre", "provisioning:blocked"),
             (SEE_DESK, "Groupe pilote", "analytics:pilot"),
+            (SEE_DESK, "Signatures et passations", "agreements:follow"),
             (LIST_STAFF, "Équipes des opérateurs", "accounts:staff"),
             (LIST_RELINKS, "Rapprochements", "accounts:relinks"),
         ):

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "onboarding.audits",
     "onboarding.provisioning",
     "onboarding.eligibility",
+    "onboarding.agreements",
     "onboarding.intake",
     "onboarding.analytics",
     "suite",
@@ -154,6 +155,8 @@ CELERY_BEAT_SCHEDULE = {
     "provisioning: run what is due": {"task": "onboarding.provisioning.tasks.sweep", "schedule": 5.0},
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "notices: send what is due": {"task": "suite.notices.tasks.sweep", "schedule": 10.0},
+    "agreements: ask what is due": {"task": "onboarding.agreements.tasks.ask", "schedule": 900.0},
+    "intake: keep nothing longer than said": {"task": "onboarding.intake.tasks.forget", "schedule": 3600.0},
     "accounts: end mandates that are over, erase old documents": {
         "task": "suite.accounts.tasks.sweep_mandates",
         "schedule": 600.0,
@@ -277,7 +280,6 @@ PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_T
 # What a dossier may ask without a reason; beyond twice as much, two people decide.
 INTAKE_STANDARD_MAILBOXES = env.int("INTAKE_STANDARD_MAILBOXES", 20)
 INTAKE_STANDARD_STORAGE_GB = env.int("INTAKE_STANDARD_STORAGE_GB", 10)
-INTAKE_TERMS_VERSION = env.str("INTAKE_TERMS_VERSION", "2026-11")
 
 # Mail leaves by SMTP when EMAIL_URL says where; otherwise each message is a file of the checkout.
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="filemail://")

@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("suite.accounts.urls")),
     path("demandes/", include("onboarding.intake.urls")),
     path("instruction/", include("onboarding.intake.desk_urls")),
+    path("conventions/", include("onboarding.agreements.urls")),
     path("mises-en-service/", include("onboarding.provisioning.urls")),
     path("groupe-pilote/", include("onboarding.analytics.urls")),
     path("mentions-legales/", views.legal, name="legal"),

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from onboarding.intake import acting, availability, mailboxes, names
+from onboarding.intake import acting, availability, mailboxes, names, terms
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice
 from suite.accounts.mandates import Act, mandate, missing
 from suite.accounts.models import User
@@ -305,10 +305,18 @@ def beyond_allocation(dossier: Dossier, times: int = 1) -> bool:
     )
 
 
+def stale_terms(dossier: Dossier) -> list[Problem]:
+    """Return why the texts accepted in a dossier not yet sent are no longer those in force."""
+    said = terms.stale(dossier)
+    return [Problem("accepts_terms", 5, said)] if said else []
+
+
 def _declarations(dossier: Dossier) -> Iterator[Problem]:
     if not dossier.declares_exact:
         yield Problem("declares_exact", 5, "Certifiez que les informations données sont exactes.")
     if not dossier.declares_mandate:
         yield Problem("declares_mandate", 5, "Certifiez que vous êtes habilité à agir pour la collectivité.")
     if not dossier.accepts_terms:
-        yield Problem("accepts_terms", 5, "Acceptez les conditions d’utilisation.")
+        yield Problem("accepts_terms", 5, "Lisez et acceptez les prix, la convention et le texte sur les données.")
+    else:
+        yield from stale_terms(dossier)

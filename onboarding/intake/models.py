@@ -345,3 +345,7 @@ class Remark(models.Model):
 
     def __str__(self) -> str:
         return self.reason
+
+
+# Django finds an app's tables here; those about personal data fill a module of their own.
+from onboarding.intake.personal_models import DossierErasure, ErasureRequest  # noqa: E402, F401

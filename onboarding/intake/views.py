@@ -10,7 +10,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from onboarding.intake import acting, availability, checks, contents, moves, rules, workflow
+from onboarding.agreements.texts import bundle
+from onboarding.intake import acting, availability, checks, contents, moves, rules, terms, workflow
 from onboarding.intake.forms import AnyStepForm, MailboxesForm, step_form
 from onboarding.intake.history import history, usual_delay
 from onboarding.intake.models import Dossier, MailboxRequest
@@ -324,6 +325,8 @@ def _extras(dossier: Dossier, step: int, user: User) -> dict[str, Any]:
         return {
             "unproved": unproved,
             "assisted": acting.is_assisted(dossier),
+            "texts": terms.current(dossier),
+            "terms_version": bundle(terms.current(dossier)),
             "missing": [problem for problem in missing if problem.step != STEPS],
             "summary": summary(dossier),
             "domain": wish(dossier),

@@ -11,7 +11,8 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from onboarding.intake import acting, checks, contents, notifications, reasons, rules
+from onboarding.agreements.workflow import AgreementRefused
+from onboarding.intake import acting, checks, contents, notifications, reasons, rules, terms
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, Remark, RequestedService, Revision
 from onboarding.intake.moves import (
@@ -88,7 +89,7 @@ def save_step(dossier: Dossier, step: int, values: contents.Values, *, by: User,
 
     Raises NotAllowed when a field that is not to be corrected differs from the stored one.
     """
-    values = contents.prepare(values)
+    values = terms.taken(dossier, contents.prepare(values))
     stored = contents.read(dossier, step)
     changed = contents.difference(stored, values)
     if changed == ["mailboxes"] and contents.same_rows(stored["mailboxes"], values["mailboxes"]):
@@ -139,18 +140,18 @@ def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
                 by=by,
                 version=version,
                 payload=rules.facts(dossier)
-                | {"operator": str(operator.pk), "verdict": snapshot, "terms": settings.INTAKE_TERMS_VERSION},
+                | {"operator": str(operator.pk), "verdict": snapshot, "terms": dossier.terms_version},
                 operator=operator,
                 verdict=snapshot,
-                terms_version=settings.INTAKE_TERMS_VERSION,
                 submitted_at=timezone.now(),
             )
     except IntegrityError as error:
         if _constraint(error) != "dossier_one_open_per_organization":
             raise
         raise GuardFailed(checks.rivals(dossier)) from None
-    if problems := [*checks.mandate_problems(sent, by), *checks.can_submit(sent)]:
+    if problems := [*checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]:
         raise GuardFailed(problems)
+    _accept_terms(sent, by=by)
     notifications.received(sent, event)
     return sent
 
@@ -173,8 +174,10 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         for remark in remarks
         if not remark.touched and not remark.answer
     ]
-    if problems := [*unanswered, *checks.mandate_problems(sent, by), *checks.can_submit(sent)]:
+    problems = [*unanswered, *checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]
+    if problems:
         raise GuardFailed(problems)
+    _accept_terms(sent, by=by)
     sent.remarks.filter(closed_at__isnull=True).update(closed_at=timezone.now())
     notifications.answered(sent, event)
     return sent
@@ -324,6 +327,7 @@ def approve(  # noqa: PLR0913 - a decision has these facts
             problems.append(Problem("derogation", 0, "Expliquez pourquoi cette demande est acceptée par dérogation."))
     if problems:
         raise GuardFailed(problems)
+    terms.confirm(accepted, by=by, check=f"{check} {derogation}")
     deployment = _build(accepted, rank, by=by)
     Dossier.objects.filter(pk=accepted.pk).update(deployment=deployment, four_eyed=bool(sensitive))
     if not acting.is_assisted(accepted):  # an operator's person gets no right there; who takes over will
@@ -340,6 +344,8 @@ def _approval_problems(dossier: Dossier, *, rank: int, check: str) -> list[Probl
     choice = dossier.names.filter(rank=rank).first()
     if choice is None or (rank and not dossier.accepts_alternatives):
         problems.append(Problem("rank", 0, "Choisissez un des noms que la commune accepte."))
+    if lacking := terms.unaccepted(dossier):
+        problems.append(Problem("terms", 0, lacking))
     if dossier.family != Dossier.Family.SHARED and len(check.strip()) < rules.SHORTEST_CHECK:
         asked = (
             "comment la commune a prouvé qu’elle détient ce nom"
@@ -382,6 +388,13 @@ def _build(dossier: Dossier, rank: int, *, by: User) -> Deployment:
         return provisioning.start(plan, by=by)
     except provisioning.PlanRefused as refusal:
         raise GuardFailed([Problem("plan", 0, str(refusal))]) from refusal
+
+
+def _accept_terms(dossier: Dossier, *, by: User) -> None:
+    try:
+        terms.accept(dossier, by=by)
+    except AgreementRefused as refused:
+        raise GuardFailed([Problem("accepts_terms", 5, str(refused))]) from refused
 
 
 def _unrouted(dossier: Dossier) -> Any:  # noqa: ANN401 - it never returns

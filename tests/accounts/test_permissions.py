@@ -14,7 +14,9 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from onboarding.agreements.models import Acceptance, Text
 from onboarding.intake.models import Dossier
+from onboarding.intake.personal_models import ErasureRequest
 from onboarding.provisioning.models import Deployment, Step
 from suite.accounts import codes, documents, invitations
 from suite.accounts.mandate_models import Document, MandateProof, Objection
@@ -48,7 +50,7 @@ COMMUNE_ROLES = {Role.READER: "reader", Role.REQUESTER: "requester", Role.MANAGE
 STAFF_ROLES = {Role.STAFF_READER: "reader", Role.INSTRUCTOR: "instructor", Role.LEAD: "lead"}
 
 
-BY_CODE = {"eligibility:organization"} | {
+BY_CODE = {"eligibility:organization", "agreements:prices"} | {
     f"accounts:mandate_{page}" for page in ("detail", "ask_email", "ask_letter", "hand_in")
 }
 
@@ -94,6 +96,13 @@ class World:
         self.objection = Objection.objects.create(
             proof=self.proof, organization=self.organization, user=self.colleague.user
         )
+        self.text = Text.objects.published().get(kind=Text.Kind.CONVENTION)
+        self.acceptance = Acceptance.objects.create(
+            text=self.text, organization=self.organization, operator=self.home, user=self.colleague.user, mandate=1,
+            digest=self.text.digest,
+        )  # fmt: skip
+        self.draft = Text.objects.create(operator=self.home, kind=Text.Kind.CONVENTION, title="Convention", body="…")
+        self.erasure = ErasureRequest.objects.create(user=self.colleague.user, due_on=timezone.localdate())
         self.invitation = self._invitation(
             organization=self.organization, role="reader", digest=invitations.digest("x")
         )
@@ -143,11 +152,25 @@ class World:
             "accounts:mandate_accept": lambda: self.proof.pk,
             "accounts:mandate_refuse": lambda: self.proof.pk,
             "accounts:mandate_document": lambda: self.proof.pk,
+            "agreements:organization": lambda: self.organization.pk,
+            "agreements:accept": lambda: self.organization.pk,
+            "agreements:handover": lambda: self.organization.pk,
+            "agreements:acceptance_pdf": lambda: self.acceptance.pk,
+            "agreements:confirm": lambda: self.acceptance.pk,
+            "agreements:text": lambda: self.text.pk,
+            "agreements:text_pdf": lambda: self.text.pk,
+            "agreements:texts": lambda: self.home.pk,
+            "agreements:edit": lambda: self.draft.pk,
+            "agreements:publish": lambda: self.draft.pk,
+            "agreements:discard": lambda: self.draft.pk,
+            "desk:erase": lambda: self.erasure.pk,
             "provisioning:detail": lambda: self.deployment.pk,
             "provisioning:progress": lambda: self.deployment.pk,
             "provisioning:retry": lambda: self.step.pk,
             "provisioning:skip": lambda: self.step.pk,
         }  # fmt: skip
+        if name == "agreements:draft":
+            return {"pk": self.home.pk, "kind": "prices"}
         if name in pks:
             return {"pk": pks[name]()}
         if name == "accounts:mandate_object":
@@ -225,7 +248,8 @@ def differences(
 
 
 DOSSIER = sorted(name for name in ADDRESSES if name.partition(":")[0] in {"intake", "desk"} and name not in {
-    "intake:list", "intake:new", "intake:take_over", "desk:queue", "desk:prepare"})  # fmt: skip
+    "intake:list", "intake:new", "intake:take_over", "desk:queue", "desk:prepare",
+    "intake:personal", "intake:erasure", "desk:person", "desk:erasures", "desk:erase"})  # fmt: skip
 OTHERS = sorted(set(ADDRESSES) - set(DOSSIER) - {"admin:*"})
 
 
