@@ -9,11 +9,20 @@ from typing import Protocol
 class Line(Protocol):
     """What is read of a line of prices; a migration's own model has it too."""
 
-    payer: str
-    label: str
-    amount: Decimal
-    unit: str
-    note: str
+    @property
+    def payer(self) -> str: ...
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def amount(self) -> Decimal: ...
+
+    @property
+    def unit(self) -> str: ...
+
+    @property
+    def note(self) -> str: ...
 
 
 def exact(kind: str, title: str, body: str, prices: Iterable[Line] = ()) -> str:

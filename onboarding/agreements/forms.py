@@ -72,8 +72,8 @@ class TextForm(DsfrBaseForm):  # type: ignore[misc]  # dsfr ships no types
         max_length=LONGEST_TEXT,
         required=False,
         widget=forms.Textarea(attrs={"rows": 24}),
-        help_text=f"Titres{NBSP}: «{NBSP}## Titre{NBSP}». Listes{NBSP}: «{NBSP}- point{NBSP}» ou «{NBSP}1. point{NBSP}»."
-        f" **gras**, *italique*, [mots](https://adresse). Une ligne vide sépare deux paragraphes.",
+        help_text=f"Titres{NBSP}: «{NBSP}## Titre{NBSP}». Listes{NBSP}: «{NBSP}- point{NBSP}», «{NBSP}1. point{NBSP}». "
+        "**gras**, *italique*, [mots](https://adresse). Une ligne vide sépare deux paragraphes.",
     )
     changes = forms.CharField(
         label="Ce qui change par rapport à la version précédente",
@@ -151,9 +151,10 @@ class Sheet:
     @property
     def errors(self) -> list[tuple[str, str]]:
         """The id of each field that is wrong, and what is wrong with it."""
+        forms_: list[forms.Form] = [self.form, *self.lines]
         return [
             (str(form[name].id_for_label), str(message))
-            for form in (self.form, *self.lines)
+            for form in forms_
             if form.is_bound
             for name, messages in form.errors.items()
             if name in form.fields

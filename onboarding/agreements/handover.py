@@ -185,7 +185,7 @@ def list_departing(handover: Handover, resources: Iterable[str], *, by: User) ->
     chosen = set(resources)
     if not chosen <= set(known):
         raise AgreementRefused("Choisissez des boîtes de la collectivité.", "mailboxes")
-    DepartingMailbox.objects.filter(handover=handover).exclude(resource__in=chosen).delete()
+    DepartingMailbox.objects.filter(handover=handover).exclude(resource__in=[known[pk] for pk in chosen]).delete()
     for pk in sorted(chosen):
         DepartingMailbox.objects.get_or_create(handover=handover, resource=known[pk], defaults={"by": by})
     record(STREAM, handover.pk, "handover.mailboxes_listed", by=by, payload={"mailboxes": len(chosen)})

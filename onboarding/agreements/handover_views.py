@@ -1,5 +1,6 @@
 """The handover of a commune, for its own people."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -38,7 +39,7 @@ def handover(request: HttpRequest, pk: UUID) -> HttpResponse:
         else:
             messages.success(request, said)
             return redirect("agreements:handover", pk=organization.pk)
-    context = {
+    context: dict[str, Any] = {
         "organization": organization,
         "handover": current,
         "election": verbs.last_election(),

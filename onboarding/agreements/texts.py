@@ -115,7 +115,8 @@ def standings(organization: Organization, operator: Operator | None = None) -> l
         own = [one for one in accepted if one.text_id == text.pk]
         before = [one for one in accepted if one.text.kind == text.kind and one.text_id != text.pk]
         firm = [one for one in own if is_firm(one)]
-        found.append(Standing(text, (firm or own or [None])[-1], before[-1] if before else None))
+        latest = (firm or own)[-1] if own else None
+        found.append(Standing(text, latest, before[-1] if before else None))
     return found
 
 

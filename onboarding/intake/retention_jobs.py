@@ -261,7 +261,7 @@ def _erase_services(pks: list[Any]) -> None:
     Deployment.objects.filter(pk__in=pks).update(welcome_email="")
     Step.objects.filter(deployment__in=pks).update(note="")
     for resource in Resource.objects.filter(deployment__in=pks, kind=Resource.Kind.MAILBOX):
-        observed = None if resource.observed is None else {}
+        observed: dict[str, Any] | None = None if resource.observed is None else {}
         Resource.objects.filter(pk=resource.pk).update(key=f"erased-{resource.pk}", desired={}, observed=observed)
 
 

@@ -70,6 +70,8 @@ def unaccepted(dossier: Dossier) -> str:
 def confirm(dossier: Dossier, *, by: User, check: str) -> None:
     """Make the convention firm at the approval, which asked for M2, or for an operator's written check."""
     level = acting.mandate_of(dossier)
-    said = check.strip() or f"Habilitation {level.code} ({level.label}) au jour de la décision."
+    said = check.strip()
+    if len(said) < workflow.SHORTEST_CHECK:
+        said = f"Habilitation {level.code} ({level.label}) au jour de la décision."
     for acceptance in Acceptance.objects.filter(case=dossier.pk).select_related("text", "confirmation"):
         workflow.confirm(acceptance, by=by, check=said)
