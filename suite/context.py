@@ -36,8 +36,9 @@ def _navigation(request: HttpRequest) -> list[Item]:
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         entries += [("Mes demandes", "intake:list"), ("Mes équipes", "accounts:teams")]
-        entries += [("Conventions", "agreements:list")]
         roles = site_roles(user)
+        if not allows(SEE_DESK, roles):
+            entries.append(("Conventions", "agreements:list"))
         for act, label, name in (
             (SEE_DESK, "Demandes à instruire", "desk:queue"),
             (SEE_DESK, "À reprendre", "provisioning:blocked"),

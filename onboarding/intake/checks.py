@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from onboarding.agreements.workflow import AgreementRefused
 from onboarding.intake import acting, availability, mailboxes, names, terms
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice
 from suite.accounts.mandates import Act, mandate, missing
@@ -309,6 +310,15 @@ def stale_terms(dossier: Dossier) -> list[Problem]:
     """Return why the texts accepted in a dossier not yet sent are no longer those in force."""
     said = terms.stale(dossier)
     return [Problem("accepts_terms", 5, said)] if said else []
+
+
+def accept_terms(dossier: Dossier, user: User) -> list[Problem]:
+    """Write down that the person accepts the texts in force, and return why it could not."""
+    try:
+        terms.accept(dossier, by=user)
+    except AgreementRefused as refused:
+        return [Problem("accepts_terms", 5, str(refused))]
+    return []
 
 
 def _declarations(dossier: Dossier) -> Iterator[Problem]:

@@ -299,6 +299,29 @@ def _titles(dossier: Dossier, user: User | None, email: str) -> Iterator[str]:
         yield "titulaire d’une boîte"
 
 
+# What the journal's kinds mean to a reader; the others are shown by their code.
+_WORDS = {
+    "account.created": "Compte créé",
+    "account.signed_in": "Connexion",
+    "account.stepped_up": "Confirmation d’identité",
+    "account.siret_changed": "Connexion avec un autre SIRET",
+    "account.sessions_closed": "Sessions fermées",
+    "membership.given": "Rattachement à une collectivité, par le SIRET",
+    "membership.joined": "Entrée dans une équipe",
+    "membership.ended": "Fin d’un droit",
+    "invitation.sent": "Invitation envoyée",
+    "invitation.accepted": "Invitation acceptée",
+    "access_request.sent": "Demande d’accès",
+    "agreement.accepted": "Texte accepté",
+    "personal.exported": "Données téléchargées",
+    "personal.erasure_asked": "Effacement demandé",
+    "create": "Brouillon créé",
+    "save": "Étape enregistrée",
+    "submit": "Demande transmise",
+    "resubmit": "Corrections transmises",
+    "withdraw": "Demande retirée",
+}
+
 # What a step's values may name of somebody else: given only beside the person's own address.
 _NAMING = {
     "privacy_contact_name": "privacy_contact_email",
@@ -343,7 +366,7 @@ def _events(user: User) -> Section:
         "journal",
         [
             # The words are the person's own: it is the actor of the event.
-            {"Le": _at(one.recorded_at), "Quoi": one.kind, "Vos mots": texts.get(one.pk, "")}
+            {"Le": _at(one.recorded_at), "Quoi": _WORDS.get(one.kind, one.kind), "Vos mots": texts.get(one.pk, "")}
             for one in events
         ],
     )

@@ -211,7 +211,10 @@ def _refused(now: dt.datetime) -> Rows:
 def _erase_refused(pks: list[Any]) -> None:
     erase_dossiers(pks)
     # What was accepted on sending never took effect.
-    Signatory.objects.filter(acceptance__case__in=pks).delete()
+    signed = Acceptance.objects.filter(case__in=pks)
+    Signatory.objects.filter(acceptance__in=signed).delete()
+    told = Event.objects.filter(stream="agreement", subject__in=signed.values("pk"))
+    EventText.objects.filter(event__in=told.values("pk")).update(actor_label="", comment="")
 
 
 def _accepted(now: dt.datetime) -> Rows:

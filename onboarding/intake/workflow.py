@@ -11,7 +11,6 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from onboarding.agreements.workflow import AgreementRefused
 from onboarding.intake import acting, checks, contents, notifications, reasons, rules, terms
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, Remark, RequestedService, Revision
@@ -149,9 +148,9 @@ def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         if _constraint(error) != "dossier_one_open_per_organization":
             raise
         raise GuardFailed(checks.rivals(dossier)) from None
-    if problems := [*checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]:
+    problems = [*checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]
+    if problems := problems or checks.accept_terms(sent, by):
         raise GuardFailed(problems)
-    _accept_terms(sent, by=by)
     notifications.received(sent, event)
     return sent
 
@@ -175,9 +174,8 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         if not remark.touched and not remark.answer
     ]
     problems = [*unanswered, *checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]
-    if problems:
+    if problems := problems or checks.accept_terms(sent, by):
         raise GuardFailed(problems)
-    _accept_terms(sent, by=by)
     sent.remarks.filter(closed_at__isnull=True).update(closed_at=timezone.now())
     notifications.answered(sent, event)
     return sent
@@ -388,13 +386,6 @@ def _build(dossier: Dossier, rank: int, *, by: User) -> Deployment:
         return provisioning.start(plan, by=by)
     except provisioning.PlanRefused as refusal:
         raise GuardFailed([Problem("plan", 0, str(refusal))]) from refusal
-
-
-def _accept_terms(dossier: Dossier, *, by: User) -> None:
-    try:
-        terms.accept(dossier, by=by)
-    except AgreementRefused as refused:
-        raise GuardFailed([Problem("accepts_terms", 5, str(refused))]) from refused
 
 
 def _unrouted(dossier: Dossier) -> Any:  # noqa: ANN401 - it never returns
