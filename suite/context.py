@@ -46,11 +46,14 @@ def _navigation(request: HttpRequest) -> list[Item]:
     if user is not None and user.is_authenticated:
         entries += [("Mes demandes", "intake:list"), ("Mes équipes", "accounts:teams")]
         roles = site_roles(user)
+        if not allows(SEE_DESK, roles):
+            entries.append(("Conventions", "agreements:list"))
         for act, label, name in (
             (SEE_DESK, "Demandes à instruire", "desk:queue"),
             (SEE_DESK, "À reprendre", "provisioning:blocked"),
             (SEE_DESK, "Groupe pilote", "analytics:pilot"),
             (SEE_TRADE, "Réglages", "trade:index"),
+            (SEE_DESK, "Signatures et passations", "agreements:follow"),
             (LIST_STAFF, "Équipes des opérateurs", "accounts:staff"),
             (LIST_RELINKS, "Rapprochements", "accounts:relinks"),
             (LIST_CHANGES, "Gestionnaires", "accounts:administrators"),

@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "onboarding.audits",
     "onboarding.provisioning",
     "onboarding.eligibility",
+    "onboarding.agreements",
     "onboarding.intake",
     "onboarding.analytics",
     "suite",
@@ -171,6 +172,8 @@ CELERY_BEAT_SCHEDULE = {
     "intake: put answers in their threads": {"task": "onboarding.intake.tasks.file_answers", "schedule": 10.0},
     "intake: have attachments looked at": {"task": "onboarding.intake.tasks.scan_attachments", "schedule": 15.0},
     "intake: send the digests": {"task": "onboarding.intake.tasks.send_digests", "schedule": 300.0},
+    "agreements: ask what is due": {"task": "onboarding.agreements.tasks.ask", "schedule": 900.0},
+    "intake: keep nothing longer than said": {"task": "onboarding.intake.tasks.retain", "schedule": 3600.0},
     "accounts: end mandates that are over, erase old documents": {
         "task": "suite.accounts.tasks.sweep_mandates",
         "schedule": 600.0,
@@ -180,6 +183,7 @@ CELERY_BEAT_SCHEDULE = {
     "intake: count the usual delays": {
         "task": "onboarding.intake.tasks.count_delays",
         "schedule": crontab(hour=3, minute=20),
+    },
     "accounts: do the changes of managers that are due": {
         "task": "suite.accounts.tasks.sweep_decisions",
         "schedule": 60.0,

@@ -15,6 +15,7 @@ urlpatterns = [
     path("demandes/", include("onboarding.intake.urls")),
     path("instruction/", include("onboarding.intake.desk_urls")),
     path("reglages/", include("onboarding.intake.trade_urls")),
+    path("conventions/", include("onboarding.agreements.urls")),
     path("mises-en-service/", include("onboarding.provisioning.urls")),
     path("groupe-pilote/", include("onboarding.analytics.urls")),
     path("mentions-legales/", views.legal, name="legal"),

@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_safe
 
+from onboarding.intake.retention import REGISTRY
 from suite import health
 from suite.middleware import current_request_id
 
@@ -30,7 +31,7 @@ def accessibility(request: HttpRequest) -> HttpResponse:
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponse:
     """Say which personal data are kept, why and for how long."""
-    return render(request, "suite/privacy.html")
+    return render(request, "suite/privacy.html", {"registry": REGISTRY})
 
 
 @login_not_required

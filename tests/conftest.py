@@ -12,6 +12,7 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 from pytest_socket import disable_socket, enable_socket
 
+from onboarding.agreements.models import Text
 from suite.catalog.models import Service
 from suite.trade import reading
 from tests.demonstration import Demo
@@ -48,6 +49,8 @@ def _catalogue(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("_django_db_helper")
         if not Service.objects.exists():
             import_module("suite.catalog.migrations.0002_services").load(apps, None)
+        if not Text.objects.exists():
+            import_module("onboarding.agreements.migrations.0003_model_texts").load(apps, None)
 
 
 @pytest.fixture(scope="session")

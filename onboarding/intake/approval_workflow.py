@@ -5,7 +5,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from onboarding.intake import acting, alternatives, checks, granting, notifications, rules, second_notifications
+from onboarding.intake import acting, alternatives, checks, granting, notifications, rules, second_notifications, terms
 from onboarding.intake.calendar import add_working_days
 from onboarding.intake.checks import Problem
 from onboarding.intake.deadlines import department_of
@@ -69,7 +69,7 @@ def approve(  # noqa: PLR0913 - a decision has these facts
         problems.append(Problem("rank", 0, _two_people(sensitive)))
     if problems:
         raise GuardFailed(problems)
-    return _accept(accepted, event, rank, by=by, four_eyed=False)
+    return _accept(accepted, event, rank, by=by, four_eyed=False, words=f"{check} {derogation}")
 
 
 @transaction.atomic
@@ -135,7 +135,9 @@ def _confirm(dossier: Dossier, *, by: User, version: int, words: str) -> Dossier
     if problems := _problems(accepted, rank=rank, check=proposal.check_made):
         raise GuardFailed(problems)
     Proposal.objects.filter(pk=proposal.pk).update(outcome=Proposal.Outcome.CONFIRMED, confirmed_by=by)
-    return _accept(accepted, event, rank, by=by, four_eyed=True)
+    return _accept(
+        accepted, event, rank, by=by, four_eyed=True, words=f"{proposal.check_made} {proposal.reason} {words}"
+    )
 
 
 def _two_people(sensitive: list[str]) -> str:
@@ -143,7 +145,10 @@ def _two_people(sensitive: list[str]) -> str:
     return f"Cette demande se décide à deux : proposez-la à une personne responsable. Motif : {why}."
 
 
-def _accept(accepted: Dossier, event: Event, rank: int, *, by: User, four_eyed: bool) -> Dossier:
+def _accept(  # noqa: PLR0913 - a decision has these facts
+    accepted: Dossier, event: Event, rank: int, *, by: User, four_eyed: bool, words: str
+) -> Dossier:
+    terms.confirm(accepted, by=by, check=words)
     deployment = _build(accepted, rank, by=by)
     Dossier.objects.filter(pk=accepted.pk).update(deployment=deployment, four_eyed=four_eyed)
     if not acting.is_assisted(accepted):  # an operator's person gets no right there; who takes over will
@@ -160,6 +165,7 @@ def _problems(dossier: Dossier, *, rank: int, check: str) -> list[Problem]:
     """Return what keeps the dossier from being accepted under that name, whoever accepts."""
     return [
         *checks.can_submit(dossier),
+        *([Problem("terms", 0, lacking)] if (lacking := terms.unaccepted(dossier)) else []),
         *granting.problems(dossier, rank, check),
         *checks.approval_mandate_problems(dossier, check),
     ]

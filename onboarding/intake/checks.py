@@ -9,7 +9,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from onboarding.intake import acting, availability, mailboxes, names
+from onboarding.agreements.workflow import AgreementRefused
+from onboarding.intake import acting, availability, mailboxes, names, terms
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice
 from onboarding.intake.trade import ALLOCATION
 from suite.accounts.mandates import Act, mandate, missing
@@ -312,10 +313,27 @@ def beyond_allocation(dossier: Dossier, times: int = 1) -> bool:
     )
 
 
+def stale_terms(dossier: Dossier) -> list[Problem]:
+    """Return why the texts accepted in a dossier not yet sent are no longer those in force."""
+    said = terms.stale(dossier)
+    return [Problem("accepts_terms", 5, said)] if said else []
+
+
+def accept_terms(dossier: Dossier, user: User) -> list[Problem]:
+    """Write down that the person accepts the texts in force, and return why it could not."""
+    try:
+        terms.accept(dossier, by=user)
+    except AgreementRefused as refused:
+        return [Problem("accepts_terms", 5, str(refused))]
+    return []
+
+
 def _declarations(dossier: Dossier) -> Iterator[Problem]:
     if not dossier.declares_exact:
         yield Problem("declares_exact", 5, "Certifiez que les informations données sont exactes.")
     if not dossier.declares_mandate:
         yield Problem("declares_mandate", 5, "Certifiez que vous êtes habilité à agir pour la collectivité.")
     if not dossier.accepts_terms:
-        yield Problem("accepts_terms", 5, "Acceptez les conditions d’utilisation.")
+        yield Problem("accepts_terms", 5, "Lisez et acceptez les prix, la convention et le texte sur les données.")
+    else:
+        yield from stale_terms(dossier)

@@ -27,7 +27,7 @@ STEP_COLUMNS: dict[int, tuple[str, ...]] = {
     2: ("family", "accepts_alternatives", *COLUMNS["justification"], *COLUMNS["dns"]),
     3: (),
     4: (*COLUMNS["storage"], *COLUMNS["contacts"]),
-    5: ("declares_exact", "declares_mandate", "accepts_terms"),
+    5: ("declares_exact", "declares_mandate", "accepts_terms", "terms_version"),
 }
 NAME_FIELDS = ("name", "alternative_1", "alternative_2", "alternative_3")
 ROW_FIELDS = (

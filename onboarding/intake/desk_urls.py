@@ -1,11 +1,14 @@
 from django.urls import path
 
-from onboarding.intake import assisted_views, desk, name_desk, second_views, thread_views
+from onboarding.intake import assisted_views, desk, name_desk, personal_views, second_views, thread_views
 
 app_name = "desk"
 urlpatterns = [
     path("", desk.queue, name="queue"),
     path("preparer/", assisted_views.prepare, name="prepare"),
+    path("donnees-personnelles/", personal_views.person, name="person"),
+    path("effacements/", personal_views.erasures, name="erasures"),
+    path("effacements/<uuid:pk>/", personal_views.erase, name="erase"),
     path("<uuid:pk>/", desk.detail, name="detail"),
     path("<uuid:pk>/prendre/", desk.take, name="take"),
     path("<uuid:pk>/rendre/", desk.release, name="release"),

@@ -208,7 +208,8 @@ class DeclarationsForm(StepForm):
     declares_exact = forms.BooleanField(label="Je certifie que les informations de cette demande sont exactes.")
     declares_mandate = forms.BooleanField(label="Je certifie être habilité à agir au nom de la collectivité.")
     accepts_terms = forms.BooleanField(
-        label=f"J’accepte les conditions d’utilisation (version {settings.INTAKE_TERMS_VERSION})."
+        label="J’ai lu et j’accepte, au nom de la collectivité, les textes ci-dessus : prix, convention, données "
+        "personnelles."
     )
 
     def __init__(self, *args: Any, remarks: Iterable[Remark] = (), **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
@@ -230,6 +231,8 @@ class DeclarationsForm(StepForm):
         """Return the answers gathered under one name, by remark."""
         values = super().values(stored)
         answers = {name.removeprefix("answer-"): values.pop(name) or "" for name in self.answers}
+        # Hidden in the page: the name of the texts it showed.
+        values["terms_version"] = str(self.data.get("terms_version", ""))[:20] if self.is_bound else ""
         return {**values, "answers": {**stored["answers"], **answers}}
 
 

@@ -379,6 +379,7 @@ class Remark(models.Model):
 # The rest of the app's tables, a module per noun.
 from onboarding.intake import due_models, proposal_models  # noqa: E402, F401 - Django looks for an app's models here
 from onboarding.intake.name_models import LostName, NameLookup, NameQuestion  # noqa: E402, F401
+from onboarding.intake.personal_models import DossierErasure, ErasureRequest  # noqa: E402, F401
 from onboarding.intake.proof_models import OwnershipProof  # noqa: E402, F401
 from onboarding.intake.request_models import Claim, CoAuthor, MailboxImport, TypedForm, UsualDelay  # noqa: E402, F401
 from onboarding.intake.thread_models import (  # noqa: E402, F401 - they point at Dossier

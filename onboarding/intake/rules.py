@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef
 
+from onboarding.agreements import texts
 from onboarding.intake import acting, availability, checks, names
 from onboarding.intake.models import Dossier, NameChoice
 from onboarding.intake.request_models import CoAuthor
@@ -16,7 +17,7 @@ from suite.accounts.mandates import missing
 from suite.accounts.models import Membership, User
 from suite.accounts.permissions import EDIT_DOSSIER, HOME, INSTRUCT, Role, allows, commune_role, staff_roles
 from suite.accounts.rights import LIVE, operator_scope
-from suite.directory.lookup import covering, verdict_of
+from suite.directory.lookup import verdict_of
 from suite.directory.models import Operator, Organization
 from suite.journal.models import Event
 
@@ -156,8 +157,7 @@ def in_scope(dossier: Dossier, user: User) -> bool:
 
 def route(organization: Organization) -> Operator | None:
     """Return who decides: the best of the operators that cover the organization, the national one when none does."""
-    local = covering(organization)
-    return local[0] if local else Operator.objects.filter(national=True).first()
+    return texts.route(organization)
 
 
 def sensitive(dossier: Dossier, rank: int) -> list[str]:

@@ -12,6 +12,7 @@ from onboarding.intake import (
     imports,
     lookups,
     proofs,
+    retention_jobs,
     thread_answers,
     thread_digests,
     thread_files,
@@ -101,3 +102,9 @@ def scan_attachments() -> None:
 def send_digests() -> None:
     """Queue the digests of the window that opened."""
     thread_digests.send()
+
+
+@shared_task
+def retain() -> None:
+    """Keep nothing longer than the page on personal data says."""
+    retention_jobs.run()

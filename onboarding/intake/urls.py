@@ -1,11 +1,22 @@
 from django.urls import path
 
-from onboarding.intake import assisted_views, author_views, import_views, name_views, record_views, thread_views, views
+from onboarding.intake import (
+    assisted_views,
+    author_views,
+    import_views,
+    name_views,
+    personal_views,
+    record_views,
+    thread_views,
+    views,
+)
 
 app_name = "intake"
 urlpatterns = [
     path("", views.list_, name="list"),
     path("nouvelle/", views.new, name="new"),
+    path("mes-donnees/", personal_views.personal_, name="personal"),
+    path("mes-donnees/effacement/", personal_views.erasure, name="erasure"),
     path("reprendre/", assisted_views.take_over, name="take_over"),
     path("invitation/", author_views.invitation, name="invitation"),
     path("rejoindre/<str:code>/", author_views.ask_to_join, name="ask_to_join"),

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
+from onboarding.agreements.texts import bundle
 from onboarding.intake import (
     acting,
     checks,
@@ -21,6 +22,7 @@ from onboarding.intake import (
     name_views,
     rules,
     steps,
+    terms,
     typed_forms,
     workflow,
 )
@@ -312,6 +314,8 @@ def _extras(dossier: Dossier, step: int, user: User) -> dict[str, Any]:
         return {
             "unproved": unproved,
             "assisted": acting.is_assisted(dossier),
+            "texts": terms.current(dossier),
+            "terms_version": bundle(terms.current(dossier)),
             "missing": [problem for problem in missing if problem.step != steps.LAST],
             "summary": summary(dossier),
             "domain": wish(dossier),

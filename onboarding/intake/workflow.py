@@ -4,11 +4,10 @@ Each is one transaction: test and set in one statement, then its guards, then it
 A refusal undoes all of it. What is built afterwards lives in `provisioning`.
 """
 
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from onboarding.intake import checks, contents, lookups, notifications, reasons, rules, trade
+from onboarding.intake import checks, contents, lookups, notifications, reasons, rules, terms, trade
 from onboarding.intake.approval_workflow import approve, propose_approval
 from onboarding.intake.checks import Problem
 from onboarding.intake.decisions_workflow import Point, assign, reject, release, request_changes, take
@@ -80,7 +79,7 @@ def save_step(dossier: Dossier, step: int, values: contents.Values, *, by: User,
 
     Raises NotAllowed when a field that is not to be corrected differs from the stored one.
     """
-    values = contents.prepare(values)
+    values = terms.taken(dossier, contents.prepare(values))
     stored = contents.read(dossier, step)
     changed = contents.difference(stored, values)
     if changed == ["mailboxes"] and contents.same_rows(stored["mailboxes"], values["mailboxes"]):
@@ -132,10 +131,9 @@ def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
                 by=by,
                 version=version,
                 at=now,
-                payload={"verdict": snapshot, "terms": settings.INTAKE_TERMS_VERSION},
+                payload={"verdict": snapshot, "terms": dossier.terms_version},
                 operator=operator,
                 verdict=snapshot,
-                terms_version=settings.INTAKE_TERMS_VERSION,
                 submitted_at=now,
                 last_submitted_at=now,
             )
@@ -143,7 +141,8 @@ def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         if not is_second_open(error):
             raise
         raise GuardFailed(checks.rivals(dossier)) from None
-    if problems := [*checks.mandate_problems(sent, by), *checks.can_submit(sent)]:
+    problems = [*checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]
+    if problems := problems or checks.accept_terms(sent, by):
         raise GuardFailed(problems)
     lookups.ask(lookups.to_look_up(sent))
     notifications.received(sent, event)
@@ -178,7 +177,8 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         for remark in remarks
         if not remark.touched and not remark.answer
     ]
-    if problems := [*unanswered, *checks.mandate_problems(sent, by), *checks.can_submit(sent)]:
+    problems = [*unanswered, *checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]
+    if problems := problems or checks.accept_terms(sent, by):
         raise GuardFailed(problems)
     sent.remarks.filter(closed_at__isnull=True).update(closed_at=timezone.now())
     notifications.answered(sent, event)

@@ -276,6 +276,41 @@ EDIT_OPERATOR = Act(
     "Changer la fiche d’un opérateur (son responsable : son contact)", EDIT_TRADE.may, SIGNED_IN, _LEADS_ONLY
 )
 
+SEE_AGREEMENTS = Act("Lire et télécharger ce que la collectivité a signé ; voir sa passation", AT_HOME)
+ACCEPT_AGREEMENTS = Act(
+    "Accepter les textes au nom de la collectivité ; mener sa passation",
+    SPEAKING,
+    AT_HOME,
+    "Seules les personnes de la collectivité qui la représentent signent en son nom.",
+)
+CONFIRM_AGREEMENT = Act(
+    "Confirmer une convention acceptée avec une habilitation faible",
+    INSTRUCTING,
+    AT_HOME,
+    "Seul un instructeur de l’opérateur confirme une convention.",
+)
+WRITE_TEXTS = Act(
+    "Rédiger et publier les textes d’un opérateur",
+    frozenset({Role.LEAD}),
+    COMMUNE | HOME | ADMIN | {Role.STRANGER, Role.AWAY_READER, Role.AWAY_INSTRUCTOR},
+    _LEADS_ONLY,
+)
+LIST_TEXTS = Act(
+    "Voir les textes des opérateurs dont on est responsable",
+    frozenset({Role.LEAD, Role.AWAY_LEAD}),
+    SIGNED_IN,
+    _LEADS_ONLY,
+)
+EXPORT_PERSON = Act(
+    "Réunir ce que nous gardons d’une personne qui le demande ; voir les demandes d’effacement",
+    frozenset({Role.LEAD, Role.AWAY_LEAD}),
+    SIGNED_IN,
+    _LEADS_ONLY,
+)
+ERASE_PERSON = Act(
+    "Répondre à une demande d’effacement", frozenset({Role.LEAD}), COMMUNE | HOME | ADMIN | {Role.STRANGER}, _LEADS_ONLY
+)
+
 ACTS = {name: act for name, act in vars().copy().items() if isinstance(act, Act)}
 
 
@@ -407,6 +442,28 @@ ADDRESSES = {
     "desk:reopen": Address(SECOND, SECOND),
     "desk:propose_revocation": Address(SECOND, SECOND),
     "desk:revoke": Address(SECOND, SECOND),
+    "intake:personal": Address(MANAGE_OWN, MANAGE_OWN),
+    "intake:erasure": Address(MANAGE_OWN, MANAGE_OWN),
+    "desk:person": Address(EXPORT_PERSON, EXPORT_PERSON),
+    "desk:erasures": Address(EXPORT_PERSON),
+    "desk:erase": Address(ERASE_PERSON, ERASE_PERSON),
+    "agreements:prices": Address(READ_PUBLIC),
+    "agreements:text": Address(READ_PUBLIC),
+    "agreements:text_pdf": Address(READ_PUBLIC),
+    "agreements:list": Address(MANAGE_OWN),
+    "agreements:organization": Address(SEE_AGREEMENTS),
+    "agreements:accept": Address(ACCEPT_AGREEMENTS, ACCEPT_AGREEMENTS),
+    "agreements:acceptance_pdf": Address(SEE_AGREEMENTS),
+    "agreements:handover": Address(SEE_AGREEMENTS, ACCEPT_AGREEMENTS),
+    "agreements:follow": Address(SEE_DESK),
+    "agreements:confirm": Address(CONFIRM_AGREEMENT, CONFIRM_AGREEMENT),
+    "agreements:handovers": Address(SEE_DESK),
+    "agreements:operators": Address(LIST_TEXTS),
+    "agreements:texts": Address(WRITE_TEXTS),
+    "agreements:draft": Address(None, WRITE_TEXTS),
+    "agreements:edit": Address(WRITE_TEXTS, WRITE_TEXTS),
+    "agreements:publish": Address(WRITE_TEXTS, WRITE_TEXTS),
+    "agreements:discard": Address(None, WRITE_TEXTS),
     "provisioning:blocked": Address(SEE_DESK),
     "provisioning:detail": Address(SEE_DEPLOYMENT),
     "provisioning:progress": Address(SEE_DEPLOYMENT),

@@ -14,8 +14,10 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from onboarding.agreements.models import Acceptance, Text
 from onboarding.intake import thread_files
 from onboarding.intake.models import Dossier
+from onboarding.intake.personal_models import ErasureRequest
 from onboarding.intake.request_models import CoAuthor, MailboxImport
 from onboarding.intake.thread_models import Message
 from onboarding.provisioning.models import Deployment, Step
@@ -58,7 +60,7 @@ CHANGE = (
     "accounts:administrator",
     *(f"accounts:administrator_{it}" for it in ("cancel", "refuse", "confirm", "settle")),
 )
-BY_CODE = {"eligibility:organization"} | {
+BY_CODE = {"eligibility:organization", "agreements:prices"} | {
     f"accounts:mandate_{page}" for page in ("detail", "ask_email", "ask_letter", "hand_in")
 }
 
@@ -114,6 +116,13 @@ class World:
         self.objection = Objection.objects.create(
             proof=self.proof, organization=self.organization, user=self.colleague.user
         )
+        self.text = Text.objects.published().get(kind=Text.Kind.CONVENTION)
+        self.acceptance = Acceptance.objects.create(
+            text=self.text, organization=self.organization, operator=self.home, user=self.colleague.user, mandate=1,
+            digest=self.text.digest,
+        )  # fmt: skip
+        self.draft = Text.objects.create(operator=self.home, kind=Text.Kind.CONVENTION, title="Convention", body="…")
+        self.erasure = ErasureRequest.objects.create(user=self.colleague.user, due_on=timezone.localdate())
         self.invitation = self._invitation(
             organization=self.organization, role="reader", digest=invitations.digest("x")
         )
@@ -142,7 +151,9 @@ class World:
         )
         return dossier
 
-    def kwargs(self, name: str, user: User | None) -> dict[str, object]:
+    def kwargs(  # noqa: PLR0911 - one return per kind of address
+        self, name: str, user: User | None
+    ) -> dict[str, object]:
         """Return the identifiers of something real at that address."""
         pks: dict[str, Callable[[], UUID]] = {
             "accounts:team": lambda: self.organization.pk,
@@ -169,18 +180,31 @@ class World:
             "accounts:mandate_refuse": lambda: self.proof.pk,
             "accounts:mandate_document": lambda: self.proof.pk,
             "trade:operator": lambda: self.home.pk,
+            "agreements:organization": lambda: self.organization.pk,
+            "agreements:accept": lambda: self.organization.pk,
+            "agreements:handover": lambda: self.organization.pk,
+            "agreements:acceptance_pdf": lambda: self.acceptance.pk,
+            "agreements:confirm": lambda: self.acceptance.pk,
+            "agreements:text": lambda: self.text.pk,
+            "agreements:text_pdf": lambda: self.text.pk,
+            "agreements:texts": lambda: self.home.pk,
+            "agreements:edit": lambda: self.draft.pk,
+            "agreements:publish": lambda: self.draft.pk,
+            "agreements:discard": lambda: self.draft.pk,
+            "desk:erase": lambda: self.erasure.pk,
             "provisioning:detail": lambda: self.deployment.pk,
             "provisioning:progress": lambda: self.deployment.pk,
             "provisioning:retry": lambda: self.step.pk,
             "provisioning:skip": lambda: self.step.pk,
         }  # fmt: skip
+        if name == "agreements:draft":
+            return {"pk": self.home.pk, "kind": "prices"}
         if name in pks:
             return {"pk": pks[name]()}
         if name == "intake:ask_to_join":
             if not Dossier.objects.open().exists():
                 self.dossier("sent")
             return {"code": self.organization.code}
-        if name == "accounts:mandate_object":
         if name in {"accounts:mandate_object", "accounts:administrator_object"}:
             return {"token": self.objection_token}
         if name == "trade:operator_version":
@@ -272,7 +296,8 @@ def differences(
 
 DOSSIER = sorted(name for name in ADDRESSES if name.partition(":")[0] in {"intake", "desk"} and name not in {
     "intake:list", "intake:new", "intake:take_over", "intake:invitation", "intake:ask_to_join",
-    "intake:rhythm", "desk:queue", "desk:prepare"})  # fmt: skip
+    "intake:rhythm", "desk:queue", "desk:prepare", "intake:personal", "intake:erasure", "desk:person",
+    "desk:erasures", "desk:erase"})  # fmt: skip
 OTHERS = sorted(set(ADDRESSES) - set(DOSSIER) - {"admin:*"})
 
 

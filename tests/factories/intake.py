@@ -7,6 +7,8 @@ import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from onboarding.agreements.models import Acceptance, Signatory
+from onboarding.agreements.texts import bundle, in_force, route
 from onboarding.intake import names
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice, Remark
 from onboarding.intake.proposal_models import Proposal
@@ -69,6 +71,9 @@ class DossierFactory(DjangoModelFactory[Dossier]):
     declares_exact = True
     declares_mandate = True
     accepts_terms = True
+    terms_version = factory.LazyAttribute(
+        lambda it: bundle(in_force(getattr(it, "operator", None) or route(it.organization)))
+    )
 
     class Params:
         empty = factory.Trait(
@@ -78,6 +83,7 @@ class DossierFactory(DjangoModelFactory[Dossier]):
             declares_exact=False,
             declares_mandate=False,
             accepts_terms=False,
+            terms_version="",
         )
         sent = factory.Trait(
             status=Dossier.Status.SUBMITTED,
@@ -86,7 +92,6 @@ class DossierFactory(DjangoModelFactory[Dossier]):
             last_submitted_at=factory.SelfAttribute("submitted_at"),
             clock_at=factory.SelfAttribute("submitted_at"),
             verdict=factory.LazyFunction(lambda: dict(VERDICT)),
-            terms_version="2026-11",
         )
         in_review = factory.Trait(sent=True, status=Dossier.Status.IN_REVIEW, assignee=factory.SubFactory(UserFactory))
         second_approval = factory.Trait(in_review=True, status=Dossier.Status.SECOND_APPROVAL)
@@ -115,6 +120,17 @@ class DossierFactory(DjangoModelFactory[Dossier]):
         if create and extracted is not False and self.family:
             NameChoiceFactory.create(dossier=self)
             MailboxRequestFactory.create(dossier=self, administrator=True)
+
+    @factory.post_generation  # type: ignore[untyped-decorator] # factory_boy declares no types
+    def accepted(self: Any, create: bool, extracted: object, **_: object) -> None:  # noqa: FBT001 - its signature
+        """Give a dossier that was sent the acceptances of its sending; `accepted=False` does not."""
+        if create and extracted is not False and self.submitted_at:
+            for text in in_force(self.operator):
+                acceptance = Acceptance.objects.create(
+                    text=text, organization=self.organization, operator=self.operator, user=self.author, mandate=1,
+                    digest=text.digest, case=self.pk,
+                )  # fmt: skip
+                Signatory.objects.create(acceptance=acceptance, name="Camille Dupont", function="Secrétaire de mairie")
 
 
 class RemarkFactory(DjangoModelFactory[Remark]):
