@@ -303,7 +303,8 @@ def approve(  # noqa: PLR0913 - a decision has these facts
         dossier,
         by=by,
         version=version,
-        payload=rules.facts(dossier) | {"rank": rank, "sensitive": rules.sensitive(dossier, rank)},
+        payload=rules.facts(dossier)
+        | {"rank": rank, "sensitive": rules.sensitive(dossier, rank), "name": granting.evidence(dossier, rank)},
         comment="\n".join(text for text in (check.strip(), derogation.strip()) if text),
         decided_by=by,
         decided_at=timezone.now(),
