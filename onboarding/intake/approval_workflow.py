@@ -59,7 +59,7 @@ def approve(  # noqa: PLR0913 - a decision has these facts
         by=by,
         version=version,
         at=now,
-        payload={"rank": rank, "sensitive": []},
+        payload={"rank": rank, "sensitive": [], "name": granting.evidence(dossier, rank)},
         comment=check.strip(),
         decided_by=by,
         decided_at=now,
@@ -124,6 +124,7 @@ def _confirm(dossier: Dossier, *, by: User, version: int, words: str) -> Dossier
         payload={
             "rank": rank,
             "sensitive": rules.sensitive(dossier, rank),
+            "name": granting.evidence(dossier, rank),
             "proposer": str(proposal.proposer_id) if proposal else None,
         },
         comment=words.strip(),

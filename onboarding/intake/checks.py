@@ -179,7 +179,11 @@ def _name(dossier: Dossier) -> Iterator[Problem]:
         yield Problem("name", 2, "Indiquez le nom souhaité.")
     seen: set[str] = set()
     # Once approved, the name is taken by this very dossier.
-    taken = availability.taken(choice.fqdn for choice in choices) if dossier.deployment_id is None else set()
+    taken = (
+        availability.unavailable((choice.fqdn for choice in choices), dossier.organization)
+        if dossier.deployment_id is None
+        else {}
+    )
     for choice in choices:
         if said := _choice(choice, dossier.family, seen, taken):
             yield Problem(field_of_rank(choice.rank), 2, said)
@@ -195,12 +199,12 @@ def _name(dossier: Dossier) -> Iterator[Problem]:
         yield Problem("mail_provider", 2, "Indiquez chez qui est la messagerie actuelle.")
 
 
-def _choice(choice: NameChoice, family: str, seen: set[str], taken: set[str]) -> str:
+def _choice(choice: NameChoice, family: str, seen: set[str], taken: dict[str, str]) -> str:
     if said := names.problem(choice.fqdn, family, shared_zone=settings.COLLECTIVITE_ZONE):
         return said
     if choice.fqdn in seen:
         return f"Ce nom est déjà dans votre liste{NBSP}: laissez vide ou choisissez-en un autre."
-    return f"{availability.TAKEN} Choisissez-en un autre." if choice.fqdn in taken else ""
+    return f"{taken[choice.fqdn]} Choisissez-en un autre." if choice.fqdn in taken else ""
 
 
 def _justification(dossier: Dossier, choices: list[NameChoice]) -> Iterator[Problem]:

@@ -47,6 +47,16 @@ def _registry(fqdn: str, *, checked: bool) -> list[Problem]:
     ]
 
 
+def evidence(dossier: Dossier, rank: int) -> dict[str, str]:
+    """Return what was known of the name when it was given, for the event: no personal text. Five queries at most."""
+    choice = dossier.names.filter(rank=rank).exclude(fqdn="").first()
+    if choice is None:
+        return {}
+    known = availability.check_name(choice.fqdn, dossier.family, dossier)
+    checked = known.checked_at.isoformat() if known.checked_at else ""
+    return {"fqdn": choice.fqdn, "code": known.code, "checked_at": checked}
+
+
 def refresh(dossier: Dossier) -> bool:
     """Have a worker look again at whatever the decision leans on; say whether anything is being looked at."""
     queued = bool(lookups.ask(lookups.to_look_up(dossier)))

@@ -52,11 +52,7 @@ def start(dossier: Dossier, *, by: User) -> OwnershipProof:
     if current is not None and (current.state == State.PROVED or current.expires_at > now):
         return current
     mine.update(state=State.VOID, due_at=None)
-    over = Q(expires_at__lte=now) & Q(state=State.PENDING)
-    drafted = Q(dossier__status=Dossier.Status.DRAFT, first_seen_at__isnull=True, state=State.PENDING)
-    ended = Q(dossier__status__in=["withdrawn", "expired", "rejected", "revoked"])
-    gone = OwnershipProof.objects.filter(over | drafted | ended, domain=domain, state__in=OwnershipProof.ACTIVE)
-    OwnershipProof.objects.filter(pk__in=list(gone.values_list("pk", flat=True))).update(state=State.VOID, due_at=None)
+    _make_room(domain)
     try:
         with transaction.atomic():
             proof = OwnershipProof.objects.create(
@@ -78,6 +74,19 @@ def start(dossier: Dossier, *, by: User) -> OwnershipProof:
     journal.record(STREAM, dossier.pk, "proof_started", by=by, payload={"domain": domain})
     transaction.on_commit(lambda: wake(proof.pk), robust=True)
     return proof
+
+
+def _make_room(domain: str) -> None:
+    """End the proofs of the domain that keep nobody's turn: over, of a closed dossier, or of a draft and never seen."""
+    now = timezone.now()
+    others = OwnershipProof.objects.filter(domain=domain, state__in=OwnershipProof.ACTIVE)
+    closed = others.filter(dossier__status__in=["withdrawn", "expired", "rejected", "revoked"])
+    drafts = others.filter(dossier__status=Dossier.Status.DRAFT)
+    # No join where one tests and sets: what a worker sees at this very moment is seen here too.
+    ended = Q(pk__in=list(closed.values_list("pk", flat=True)))
+    unseen = Q(pk__in=list(drafts.values_list("pk", flat=True)), state=State.PENDING, first_seen_at__isnull=True)
+    over = Q(state=State.PENDING, expires_at__lte=now)
+    others.filter(ended | unseen | over).update(state=State.VOID, due_at=None)
 
 
 def _domain(dossier: Dossier) -> str:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from onboarding.intake import alternatives, granting, workflow
+from onboarding.intake import alternatives, checks, granting, workflow
 from onboarding.intake.models import Dossier
 from onboarding.intake.moves import GuardFailed, NotAllowed
 from onboarding.intake.name_models import LostName, NameLookup, NameQuestion
@@ -18,6 +18,7 @@ from suite.notices.models import Notice
 from tests.factories.accounts import MembershipFactory
 from tests.factories.directory import CommuneFactory, DeclaredContactFactory
 from tests.factories.intake import DossierFactory, NameChoiceFactory
+from tests.factories.provisioning import deployment
 from tests.intake.browsing import page, said, sign_in
 from tests.intake.test_races import together
 
@@ -143,6 +144,18 @@ class TestRegistry:
         done = workflow.approve(new, by=instructor, version=1)
         assert done.deployment
         assert done.deployment.domain == "rochefort-en-terre.fr"
+        said = Event.objects.get(kind="approve").payload["name"]
+        assert (said["fqdn"], said["code"]) == ("rochefort-en-terre.fr", "free")
+        assert said["checked_at"]
+
+    def test_a_name_released_lately_is_refused_on_sending_and_on_accepting(
+        self, mine: Dossier, instructor: User
+    ) -> None:
+        closed = deployment(domain=f"rochefort-en-terre.{ZONE}")
+        Deployment.objects.filter(pk=closed.pk).update(closed_at=timezone.now() - timedelta(days=30))
+        assert any("moins d’un an" in one.message for one in checks.can_submit(Dossier.objects.get()))
+        with pytest.raises(GuardFailed, match="moins d’un an"):
+            workflow.approve(Dossier.objects.get(), by=instructor, version=1)
 
 
 @pytest.mark.django_db

@@ -215,7 +215,7 @@ class TestAnswer:
 def test_r20_every_page_about_names_answers_without_a_socket(
     town_hall: Client, commune: Organization, agent: User, anct: Operator, instructor: User
 ) -> None:
-    with pytest.raises(SocketBlockedError):
+    with pytest.warns(UserWarning, match="socket"), pytest.raises(SocketBlockedError):
         socket.create_connection(("127.0.0.1", 9))
     dossier = DossierFactory.create(
         in_review=True, organization=commune, author=agent, operator=anct, assignee=instructor,
