@@ -165,7 +165,7 @@ class TestEdit:
         answer = client.post(url("edit", "reserved_names"), {**typed, "action": "save"})
         page = answer.content.decode()
         assert answer.status_code == 422
-        assert page.index("Erreur :") < page.index("</title>")
+        assert page.index("Erreur\xa0:") < page.index("</title>")
         assert "Un modèle n’a que des lettres sans accent" in page
         assert 'value="É COLE"' in page
         assert "Un motif tapé à la main." in page

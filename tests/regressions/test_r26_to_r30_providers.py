@@ -140,7 +140,7 @@ class TestR30:
         client.force_login(member)
         page = client.get(reverse("provisioning:detail", args=[built.pk])).content.decode()
         assert "Inconnu</span>" in page
-        assert "Dernière valeur connue : 0\xa0Go utilisés sur 10\xa0Go, vue le" in page
+        assert "Dernière valeur connue\xa0: 0\xa0Go utilisés sur 10\xa0Go, vue le" in page
         assert page.count("Inconnu</span>") == 1
 
     def test_r30_it_dates_from_the_first_failure_and_ends_with_the_first_answer(self) -> None:
