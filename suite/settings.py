@@ -151,6 +151,8 @@ CELERY_TASK_SOFT_TIME_LIMIT = 25
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
+    "intake: keep the evidence fresh": {"task": "onboarding.intake.tasks.refresh_evidence", "schedule": 60.0},
+    "intake: hand over and hand out": {"task": "onboarding.intake.tasks.share_out", "schedule": 300.0},
     "provisioning: run what is due": {"task": "onboarding.provisioning.tasks.sweep", "schedule": 5.0},
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "notices: send what is due": {"task": "suite.notices.tasks.sweep", "schedule": 10.0},

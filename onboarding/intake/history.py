@@ -9,7 +9,19 @@ from onboarding.intake import reasons
 from onboarding.intake.models import Dossier
 from suite.journal.models import Event
 
-_STAFF = frozenset({"prepare", "take", "assign", "release", "request_changes", "approve", "reject"})
+_STAFF = frozenset(
+    {
+        "prepare",
+        "take",
+        "assign",
+        "release",
+        "request_changes",
+        "approve",
+        "reject",
+        "desk_reminder",
+        "check_overridden",
+    }
+)
 _WORDS = {
     "create": "Brouillon créé",
     "prepare": "Demande préparée par un opérateur, pour la collectivité",
@@ -23,6 +35,8 @@ _WORDS = {
     "request_changes": "Corrections demandées",
     "approve": "Demande acceptée",
     "reject": "Demande refusée",
+    "desk_reminder": "Rappel envoyé à la commune",
+    "check_overridden": "Doute écarté dans les vérifications",
 }
 _FEWEST = 20
 
@@ -45,7 +59,7 @@ def history(dossier: Dossier, *, for_staff: bool) -> list[Entry]:
         staff = event.kind in _STAFF
         team = dossier.operator.name if dossier.operator else "L’opérateur"
         # What an operator notes to justify an acceptance is for its colleagues.
-        private = event.kind == "approve" and not for_staff
+        private = event.kind in {"approve", "check_overridden"} and not for_staff
         entries.append(
             Entry(
                 label=_WORDS.get(event.kind, event.kind),

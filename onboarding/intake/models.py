@@ -160,6 +160,7 @@ class Dossier(models.Model):
     deployment = models.OneToOneField(
         Deployment, null=True, blank=True, on_delete=models.PROTECT, related_name="dossier"
     )
+    due_at = models.DateTimeField(null=True, blank=True, db_index=True)
 
     objects = DossierQuerySet.as_manager()
 
@@ -210,6 +211,13 @@ class Dossier(models.Model):
         indexes = [
             models.Index(fields=["status", "submitted_at"], name="dossier_queue"),
             models.Index(fields=["author", "status"], name="dossier_author"),
+            models.Index(
+                fields=["due_at", "id"],
+                condition=Q(status__in=["submitted", "in_review", "needs_changes", "second_approval"]),
+                name="dossier_due",
+            ),
+            models.Index(fields=["assignee", "status"], name="dossier_assignee"),
+            models.Index(fields=["requester_email"], name="dossier_requester_email"),
         ]
 
     def __str__(self) -> str:
@@ -345,3 +353,17 @@ class Remark(models.Model):
 
     def __str__(self) -> str:
         return self.reason
+
+
+# Django finds an app's tables here; those of the desk fill a module of their own.
+from onboarding.intake.desk_models import (  # noqa: E402, F401
+    Absence,
+    BulkAct,
+    CheckItem,
+    DecisionDraft,
+    DeskHabit,
+    Distribution,
+    Duplicate,
+    ReadMark,
+    SavedView,
+)
