@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test test-fast test-proconnect lint types format requirements
+.PHONY: install demo bench-desk test test-fast test-proconnect lint types format requirements
 .DEFAULT_GOAL := demo
 
 # The environment, rebuilt only when the requirements change.
@@ -30,6 +30,10 @@ test-fast: install
 # The ProConnect matrix alone, as a table. VANILLA=1: the library as shipped; RECORD=1: write it in the documentation.
 test-proconnect: install
 	$(BIN)/python -m tests.proconnect.matrix $(if $(VANILLA),--vanilla) $(if $(RECORD),--record)
+
+# The operators' pages with 35,000 dossiers and 400,000 events; DOSSIERS=3500 for a short run. Last line: JSON.
+bench-desk: install
+	@$(BIN)/python -m tests.benchmarks.desk
 
 lint: install
 	$(BIN)/ruff format --check .

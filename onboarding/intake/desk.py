@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from onboarding.intake import absences, checklist, contents, moves, reading, rules, workflow
+from onboarding.intake import absences, acting, checklist, contents, moves, reading, rules, workflow
 from onboarding.intake.checks import Problem
 from onboarding.intake.decisions import AssignForm
 from onboarding.intake.desk_access import dossier_of, staff_of
@@ -48,7 +48,7 @@ def render_detail(request: HttpRequest, dossier: Dossier, refusal: moves.Refusal
         "stale": not items or not all(item.fresh for item in items),
         "doubts": sum(item.blocking for item in items),
         "may_override": bool(held & {rules.Capacity.ASSIGNEE, rules.Capacity.LEAD}),
-        "instructs": bool(held),
+        "frozen": dossier.status in Dossier.OPEN and acting.is_frozen(dossier),
         "deployment": deployment_of(dossier),
         "news": reading.news(dossier, user),
         "remarks": points(contents.open_remarks(dossier)),

@@ -147,7 +147,7 @@ def _assigned(dossiers: QuerySet[Dossier], value: str, user: User) -> QuerySet[D
         case "autres":
             return dossiers.filter(assignee__isnull=False).exclude(assignee=user)
         case _:
-            return dossiers.filter(assignee=value)
+            return dossiers.filter(assignee=UUID(value))
 
 
 def _department(dossiers: QuerySet[Dossier], value: str, _: User) -> QuerySet[Dossier]:
@@ -167,7 +167,7 @@ def _opsn(dossiers: QuerySet[Dossier], value: str, _: User) -> QuerySet[Dossier]
 def _population(dossiers: QuerySet[Dossier], value: str, _: User) -> QuerySet[Dossier]:
     if value == "inconnue":
         return dossiers.filter(organization__population__isnull=True)
-    least, _, most = value.partition("-")
+    least, most = value.split("-")
     found = dossiers.filter(organization__population__gte=int(least))
     return found.filter(organization__population__lte=int(most)) if most else found
 
@@ -246,7 +246,7 @@ def search(dossiers: QuerySet[Dossier], text: str, _: User) -> QuerySet[Dossier]
 FILTERS = {
     "statut": Filter(_among(STATUSES), lambda found, value, _: found.filter(status=value)),
     "attribution": Filter(_person, _assigned),
-    "operateur": Filter(_uuid, lambda found, value, _: found.filter(operator=value)),
+    "operateur": Filter(_uuid, lambda found, value, _: found.filter(operator=UUID(value))),
     "departement": Filter(_code, _department),
     "epci": Filter(
         _siren, lambda found, value, _: found.filter(Q(organization__epci__code=value) | Q(organization__code=value))

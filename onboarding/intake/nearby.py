@@ -1,6 +1,7 @@
 """« Demandes proches »: the dossiers that may be the same one twice, or that a reader would confuse with this one."""
 
 from typing import NamedTuple
+from uuid import UUID
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
@@ -40,7 +41,7 @@ def near(dossier: Dossier) -> list[Near]:
         "requester": _keys(open_others.filter(_requester(dossier)).exclude(organization=dossier.organization_id)),
         "document": _keys(sent.filter(_document(dossier))),
     }
-    reasons: dict[object, list[str]] = {}
+    reasons: dict[UUID, list[str]] = {}
     for code, keys in found.items():
         for key in keys:
             reasons.setdefault(key, []).append(code)
@@ -57,7 +58,7 @@ def near(dossier: Dossier) -> list[Near]:
     return [Near(one, [SAME[code] for code in dict.fromkeys(reasons[one.pk])]) for one in ranked]
 
 
-def _keys(dossiers: QuerySet[Dossier]) -> list[object]:
+def _keys(dossiers: QuerySet[Dossier]) -> list[UUID]:
     return list(dossiers.order_by().values_list("pk", flat=True).distinct()[:MOST])
 
 
@@ -83,7 +84,7 @@ def _document(dossier: Dossier) -> Q:
     return Q(organization__in=others.values("proof__organization")) | Q(pk__in=same.values("proof__case"))
 
 
-def _one_edit_away(dossier: Dossier, skeletons: set[str]) -> list[object]:
+def _one_edit_away(dossier: Dossier, skeletons: set[str]) -> list[UUID]:
     """Compare with the open dossiers of the département: one per commune at most, a few hundred."""
     department = dossier.organization.department_id
     if not skeletons or not department:

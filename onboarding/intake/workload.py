@@ -146,10 +146,10 @@ def distribute(operator: Operator, *, by: User, most: int = BATCH) -> int:
     loads = {user.pk: 0 for user in present}
     known: dict[UUID, set[str | None]] = {user.pk: set() for user in present}
     held = Dossier.objects.filter(assignee__in=loads, status__in=Dossier.OPEN)
-    for assignee, department in held.values_list("assignee", "organization__department"):
+    for assignee, place in held.values_list("assignee", "organization__department"):
         if assignee is not None:
             loads[assignee] += 1
-            known[assignee].add(department)
+            known[assignee].add(place)
     waiting = Dossier.objects.filter(operator=operator, status=Dossier.Status.SUBMITTED).select_related(
         "organization", "operator", "assignee", "author"
     )
