@@ -41,9 +41,9 @@ def mine(commune: Organization, agent: User, anct: Operator, instructor: User) -
 
 
 class TestQueue:
-    def test_the_oldest_comes_first(self, desk: Client) -> None:
+    def test_the_most_overdue_comes_first(self, desk: Client) -> None:
         now = timezone.now()
-        late, new = (DossierFactory.create(sent=True, submitted_at=now - timedelta(days=days)) for days in (9, 1))
+        late, new = (DossierFactory.create(sent=True, due_at=now - timedelta(days=days)) for days in (9, 1))
         html = page(desk, "/instruction/")
         assert html.index(late.reference) < html.index(new.reference)
 
