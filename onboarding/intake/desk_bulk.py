@@ -112,7 +112,9 @@ def bulk_act(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = instructor_of(request)
     chosen = get_object_or_404(BulkAct.objects.select_related("user").filter(user=user), pk=pk)
     form, failed = _form(request, chosen), False
-    if request.method == "POST" and chosen.started_at is None:
+    if request.method == "POST" and chosen.started_at:  # confirmed twice: it ran once
+        return redirect("desk:bulk_act", pk=chosen.pk)
+    if request.method == "POST":
         if answer := stepup.missing(request):
             return answer
         if form is not None and form.is_bound:

@@ -95,9 +95,9 @@ def _facts(people: Collection[UUID]) -> dict[UUID, tuple[int, int, int, int]]:
         Dossier.objects.filter(assignee__in=people, status__in=Dossier.OPEN)
         .values_list("assignee")
         .annotate(
-            Count("pk", filter=review),
-            Count("pk", filter=review & Q(due_at__lt=now)),
-            Count("pk", filter=Q(status=Dossier.Status.NEEDS_CHANGES)),
+            opened=Count("pk", filter=review),
+            late=Count("pk", filter=review & Q(due_at__lt=now)),
+            paused=Count("pk", filter=Q(status=Dossier.Status.NEEDS_CHANGES)),
         )
         .order_by()
     )
