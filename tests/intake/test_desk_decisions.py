@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -20,7 +21,7 @@ from tests.intake.browsing import page, said, sign_in
 pytestmark = pytest.mark.django_db
 S = Dossier.Status
 REASONS = {"reasons": ["name_taken"], "text-name_taken": "« L’autre » nom <svp> & merci."}
-TYPED = {
+TYPED: dict[str, dict[str, Any]] = {
     "approve": {"rank": "0"},
     "reject": {"reasons": ["not_public_use", "other"], "message": "Non.\r\n\r\nVoyez < & > « ici »."},
     "request_changes": REASONS,

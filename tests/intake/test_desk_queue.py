@@ -172,7 +172,7 @@ class TestQueue:
             {"operateur": str(opsn.pk)}, {"departement": "56"}, {"epci": epci.code}, {"opsn": str(opsn.pk)},
             {"population": "2000-3499"}, {"famille": "new"}, {"habilitation": "M2"}, {"motif": "mailbox_list"},
             {"sensible": "oui"}, {"delai": "retard"}, {"signal": "objection"}, {"signal": "non-remis"},
-            {"signal": "ecart"}, {"signal": "proches"}, {"q": big.name}, {"q": wanted.organization.siren + "00012"},
+            {"signal": "ecart"}, {"signal": "proches"}, {"q": big.name}, {"q": f"{wanted.organization.siren}00012"},
             {"q": wanted.author.email}, {"delai": "retard", "departement": "56"},
         ):  # fmt: skip
             assert listed(desk, **filters) == [wanted.reference], filters
@@ -330,7 +330,7 @@ class TestExportCsv:
     @pytest.mark.slow
     def test_r45_a_hundred_thousand_rows_pass_through_a_few_megabytes(self, desk: Client) -> None:
         model = DossierFactory.create(withdrawn=True)
-        columns = [field.column for field in Dossier._meta.concrete_fields]  # noqa: SLF001 - documented
+        columns = [str(field.column) for field in Dossier._meta.concrete_fields]  # noqa: SLF001 - documented
         values = {"id": "gen_random_uuid()", "reference": "'D-2099-' || n"}
         chosen = ", ".join(values.get(column, f'"{column}"') for column in columns)
         named = ", ".join(f'"{column}"' for column in columns)
