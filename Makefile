@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test test-fast test-proconnect bench-audits lint types format requirements
+.PHONY: install demo test test-fast test-proconnect bench-audits bench-desk lint types format requirements
 .DEFAULT_GOAL := demo
 
 # The environment, rebuilt only when the requirements change.
@@ -34,6 +34,10 @@ test-proconnect: install
 # The audit engine beside its peers, on zones served by Knot (apt install knot dnsperf). ZONES=2000: a short run.
 bench-audits: install
 	$(BIN)/python -m tests.benchmarks.audits
+
+# The operators' pages with 35,000 dossiers and 400,000 events; DOSSIERS=3500 for a short run. Last line: JSON.
+bench-desk: install
+	@$(BIN)/python -m tests.benchmarks.desk
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -1,10 +1,11 @@
 """The pilot group's figures as a CSV file that no spreadsheet takes for formulas."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from onboarding.analytics.figures import samples_of
 from onboarding.analytics.models import PilotMemberQuerySet
+from onboarding.intake.export import neutral
 
 HEADER = ("Collectivité", "Code INSEE ou SIREN", "Département", "Service", "Semaine du", "Utilisateurs", "Données")
 
@@ -36,8 +37,3 @@ def lines(members: PilotMemberQuerySet) -> Iterator[str]:
     for *texts, week, users, demonstration in rows.iterator(chunk_size=1000):
         source = "démonstration" if demonstration else "mesurées"
         yield writer.writerow([*neutral(texts), week.isoformat(), users, source])
-
-
-def neutral(cells: Iterable[str | None]) -> list[str]:
-    """Put an apostrophe before what a spreadsheet would compute (OWASP, « CSV injection »)."""
-    return [f"'{cell}" if cell and cell[0] in "=+-@\t\r\n" else cell or "" for cell in cells]

@@ -101,3 +101,8 @@ def recount() -> int:
             # The version in the filter: whoever moves the dossier meanwhile counts for itself.
             moved += Dossier.objects.filter(pk=dossier.pk, version=dossier.version).update(**fresh.columns())
     return moved
+
+
+def age(dossier: Dossier, now: dt.datetime) -> int:
+    """Return how many working days ago the dossier was first sent."""
+    return working_days_between(dossier.submitted_at or dossier.created_at, now, department_of(dossier))

@@ -1,14 +1,18 @@
 """The operators' decisions as forms."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from dsfr.forms import DsfrBaseForm
+from dsfr.utils import dsfr_input_class_attr
 
+from onboarding.intake.desk_models import Absence
 from onboarding.intake.forms import LONG, NBSP, text_field
 from onboarding.intake.models import Dossier
-from onboarding.intake.reasons import FIELDS, offered_changes, offered_rejections
+from onboarding.intake.reasons import CHANGES, FIELDS, Change, offered_changes, offered_rejections
+from onboarding.intake.workflow import Point
 from suite.accounts.models import User
 
 
@@ -18,7 +22,6 @@ class RejectForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
     use_required_attribute = False
     reasons = forms.MultipleChoiceField(
         label="Motifs du refus",
-        choices=offered_rejections,
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choisissez au moins un motif de refus."},
     )
@@ -30,44 +33,88 @@ class RejectForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
         super().__init__(*args, **kwargs)
+        _choices(self.fields["reasons"], offered_rejections())
         self.fields["message"].error_messages["required"] = (
             "Écrivez à la commune pourquoi sa demande est refusée et ce qu’elle peut faire."
         )
 
 
+def _offered() -> dict[str, Change]:
+    return {code: CHANGES[code] for code, _ in offered_changes()}
+
+
 class ChangesForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
-    """What to correct: reasons, the fields they open, and words."""
+    """What to correct: several reasons, each with the fields it opens and its own words."""
 
     use_required_attribute = False
     reasons = forms.MultipleChoiceField(
         label="Motifs",
-        choices=offered_changes,
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choisissez au moins un motif."},
     )
-    fields_ = forms.MultipleChoiceField(
-        label="Points de la demande à corriger",
-        choices=[(code, f"Étape {field.step}{NBSP}: {field.label}") for code, field in FIELDS.items()],
-        widget=forms.CheckboxSelectMultiple,
-        required=False,
-        help_text="Laissez vide pour ouvrir les points liés aux motifs choisis.",
-    )
-    text = text_field(
-        "Message à la commune",
-        LONG,
-        required=False,
-        help_text=f"Dites précisément ce qui est attendu. {LONG} caractères au plus.",
-    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
+        super().__init__(*args, **kwargs)
+        _choices(self.fields["reasons"], offered_changes())
+        for code, change in _offered().items():
+            opened = change.unlocks or tuple(FIELDS)
+            self.fields[f"fields-{code}"] = forms.MultipleChoiceField(
+                label="Points à corriger",
+                choices=[(field, f"Étape {FIELDS[field].step}{NBSP}: {FIELDS[field].label}") for field in opened],
+                widget=forms.CheckboxSelectMultiple,
+                required=False,
+                help_text="" if not change.unlocks else "Aucun coché : tous seront ouverts.",
+            )
+            self.fields[f"text-{code}"] = text_field(
+                "Ce qui est attendu", LONG, required=False, help_text=f"{LONG} caractères au plus."
+            )
+        self.fields["message"] = text_field(
+            "Mot d’accompagnement", LONG, required=False, help_text="Pour l’ensemble, après les motifs."
+        )
+        for name in self.fields:
+            if name != "reasons":  # dsfr dressed those of the class already
+                dsfr_input_class_attr(self[name])
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Return each reason with its box, its fields and its words, for the page."""
+        chosen = self["reasons"].value() or []
+        boxes = {str(box.data["value"]): box for box in self["reasons"].subwidgets}
+        return [
+            {
+                "code": code,
+                "label": change.label,
+                "id": boxes[code].id_for_label,
+                "chosen": code in chosen,
+                "fields": self[f"fields-{code}"],
+                "text": self[f"text-{code}"],
+                "open": code in chosen or bool(self[f"text-{code}"].value()),
+            }
+            for code, change in _offered().items()
+        ]
 
     def clean(self) -> dict[str, Any]:
         """Ask for fields and words where the reason « Autre point » says neither."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
         if "other" in data.get("reasons", []):
-            if not data.get("text"):
-                self.add_error("text", f"«{NBSP}Autre point{NBSP}» demande une explication.")
-            if not data.get("fields_"):
-                self.add_error("fields_", "Désignez au moins un point de la demande à corriger.")
+            if not data.get("text-other"):
+                self.add_error("text-other", f"«{NBSP}Autre point{NBSP}» demande une explication.")
+            if not data.get("fields-other"):
+                self.add_error("fields-other", "Désignez au moins un point de la demande à corriger.")
         return data
+
+    def points(self) -> list[Point]:
+        """Return the reasons chosen, each with its fields (its own when none was picked) and its words."""
+        data = self.cleaned_data
+        return [
+            Point(code, tuple(data[f"fields-{code}"]) or CHANGES[code].unlocks, data[f"text-{code}"])
+            for code in data["reasons"]
+        ]
+
+
+def _choices(field: forms.Field, choices: list[tuple[str, str]]) -> None:
+    assert isinstance(field, forms.ChoiceField)  # noqa: S101 - tells the type
+    field.choices = choices
 
 
 class ApproveForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
@@ -106,7 +153,7 @@ class ApproveForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
 
 
 class AssignForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
-    """To whom."""
+    """To whom; who is away is said beside its name."""
 
     use_required_attribute = False
     assignee = forms.ChoiceField(
@@ -117,8 +164,17 @@ class AssignForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
         },
     )
 
-    def __init__(self, *args: Any, people: Iterable[User], **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - a form's own
+        people: Iterable[User],
+        away: Mapping[UUID, Absence],
+        **kwargs: Any,  # noqa: ANN401 - a form's own
+    ) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["assignee"]
-        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - tells the type
-        field.choices = [("", "Choisissez"), *((str(person.pk), person.get_full_name()) for person in people)]
+        named = [(str(person.pk), person.get_full_name() + _until(away.get(person.pk))) for person in people]
+        _choices(self.fields["assignee"], [("", "Choisissez"), *named])
+
+
+def _until(absence: Absence | None) -> str:
+    return f" (absence jusqu’au {absence.last_day:%d/%m/%Y})" if absence else ""

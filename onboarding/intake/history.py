@@ -9,12 +9,12 @@ from suite.journal.models import Event
 
 _STAFF = frozenset({
     *("prepare", "take", "assign", "release", "request_changes", "propose_approval", "approve", "reject", "reopen"),
-    *("propose_revocation", "revoke", "name_question"),
+    *("propose_revocation", "revoke", "name_question", "desk_reminder", "check_overridden"),
 })  # fmt: skip
 # What the team settles among itself, or with the clock.
 _INTERNAL = frozenset({"late", "propose_revocation"})
 # What an operator writes there is for its colleagues.
-_PRIVATE = frozenset({"approve", "propose_approval", "reopen"})
+_PRIVATE = frozenset({"approve", "check_overridden", "propose_approval", "reopen"})
 _WORDS = {
     "create": "Brouillon créé",
     "prepare": "Demande préparée par un opérateur, pour la collectivité",
@@ -42,6 +42,8 @@ _WORDS = {
     "name_taken": "Le nom souhaité a été donné à une autre demande",
     "name_question": "Un nom de remplacement est proposé à la collectivité",
     "name_answered": "La collectivité a répondu sur le nom de remplacement",
+    "desk_reminder": "Rappel envoyé à la commune",
+    "check_overridden": "Doute écarté dans les vérifications",
 }
 
 

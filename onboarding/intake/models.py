@@ -236,6 +236,13 @@ class Dossier(models.Model):
             models.Index(fields=["status", "submitted_at"], name="dossier_queue"),
             models.Index(fields=["author", "status"], name="dossier_author"),
             models.Index(fields=["due_at", "id"], name="dossier_due"),
+            models.Index(
+                fields=["due_at", "id"],
+                condition=Q(status__in=["submitted", "in_review", "needs_changes", "second_approval"]),
+                name="dossier_due_open",
+            ),
+            models.Index(fields=["assignee", "status"], name="dossier_assignee"),
+            models.Index(fields=["requester_email"], name="dossier_requester_email"),
         ]
 
     def __str__(self) -> str:
@@ -378,6 +385,17 @@ class Remark(models.Model):
 
 # The rest of the app's tables, a module per noun.
 from onboarding.intake import due_models, proposal_models  # noqa: E402, F401 - Django looks for an app's models here
+from onboarding.intake.desk_models import (  # noqa: E402, F401
+    Absence,
+    BulkAct,
+    CheckItem,
+    DecisionDraft,
+    DeskHabit,
+    Distribution,
+    Duplicate,
+    ReadMark,
+    SavedView,
+)
 from onboarding.intake.name_models import LostName, NameLookup, NameQuestion  # noqa: E402, F401
 from onboarding.intake.personal_models import DossierErasure, ErasureRequest  # noqa: E402, F401
 from onboarding.intake.proof_models import OwnershipProof  # noqa: E402, F401

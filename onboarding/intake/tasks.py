@@ -7,7 +7,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from onboarding.intake import (
+    absences,
     alternatives,
+    checklist,
     delays,
     imports,
     lookups,
@@ -18,6 +20,7 @@ from onboarding.intake import (
     thread_files,
     typed_forms,
     windows,
+    workload,
 )
 from onboarding.intake.name_models import NameLookup
 from onboarding.intake.proof_models import OwnershipProof
@@ -108,3 +111,16 @@ def send_digests() -> None:
 def retain() -> None:
     """Keep nothing longer than the page on personal data says."""
     retention_jobs.run()
+
+
+@shared_task
+def refresh_evidence() -> None:
+    """Judge again the dossiers whose evidence is missing, too old, or about another version."""
+    checklist.sweep()
+
+
+@shared_task
+def share_out() -> None:
+    """Hand over what people away instruct, and hand out what waits where that was asked."""
+    absences.hand_over()
+    workload.distribute_where_asked()

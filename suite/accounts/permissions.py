@@ -138,6 +138,25 @@ SECOND = Act(
     COMMUNE | HOME | ADMIN | {Role.STRANGER},
     "Cette action revient à une personne responsable chez l’opérateur.",
 )
+_INSTRUCTORS_ONLY = "Cette page est réservée aux opérateurs qui instruisent."
+BULK = Act(
+    "Agir sur plusieurs demandes à la fois, annoncer une absence",
+    INSTRUCTING | {Role.AWAY_INSTRUCTOR, Role.AWAY_LEAD},
+    SIGNED_IN,
+    _INSTRUCTORS_ONLY,
+)
+SEE_LOAD = Act(
+    "Voir la charge des équipes dont on est responsable",
+    frozenset({Role.LEAD, Role.AWAY_LEAD, Role.SUPERADMIN}),
+    SIGNED_IN,
+    "Cette page est réservée aux responsables des opérateurs.",
+)
+SHARE_OUT = Act(
+    "Répartir les demandes en attente dans l’équipe dont on est responsable",
+    frozenset({Role.LEAD}),
+    SIGNED_IN,
+    "La répartition revient aux responsables de cet opérateur.",
+)
 SEE_DEPLOYMENT = Act("Suivre une mise en service", AT_HOME)
 OPERATE = Act(
     "Reprendre ou passer une étape bloquée",
@@ -420,6 +439,24 @@ ADDRESSES = {
     "desk:write": Address(None, INSTRUCT),
     "desk:note": Address(None, INSTRUCT),
     "desk:queue": Address(SEE_DESK),
+    "desk:export": Address(None, SEE_DESK),
+    "desk:save_view": Address(None, SEE_DESK),
+    "desk:delete_view": Address(None, SEE_DESK),
+    "desk:default_view": Address(None, SEE_DESK),
+    "desk:load": Address(SEE_LOAD),
+    "desk:share_out": Address(None, SHARE_OUT),
+    "desk:absence": Address(BULK, BULK),
+    "desk:cancel_absence": Address(None, BULK),
+    "desk:bulk": Address(None, BULK),
+    "desk:bulk_act": Address(BULK, BULK),
+    "desk:bulk_export": Address(None, BULK),
+    "desk:mark_read": Address(None, SEE_EVIDENCE),
+    "desk:refresh_checks": Address(None, SEE_EVIDENCE),
+    "desk:override": Address(None, INSTRUCT),
+    "desk:near": Address(SEE_EVIDENCE),
+    "desk:compare": Address(SEE_EVIDENCE),
+    "desk:duplicate": Address(DECIDE, DECIDE),
+    "desk:save_draft": Address(None, INSTRUCT),
     "desk:detail": Address(SEE_EVIDENCE),
     "desk:take": Address(None, INSTRUCT),
     "desk:release": Address(None, INSTRUCT),

@@ -94,7 +94,9 @@ def _journey(walked: Walk, commune: Organization, agent: Browser, operator: Brow
         walked.do("sign in as an operator", lambda: _sign_in_as_operator(operator, dossier))
         walked.do("take", lambda: operator.submit("M’attribuer cette demande"))
         walked.do("read before accepting", lambda: operator.open(reverse("desk:approve", args=[dossier])))
-        walked.do("approve", lambda: operator.submit("Accepter la demande", check="Appel à la mairie."))
+        words = {"check": "Appel à la mairie."}
+        walked.do("preview the answer", lambda: operator.submit("Voir le message avant l’envoi", **words))
+        walked.do("approve", lambda: operator.submit("Accepter la demande"))
     with walked.part("provisioned"):
         domain = walked.do("see it come up", lambda: _wait_until_built(agent, dossier))
     walked.do("count what was built", lambda: _count(domain))

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from onboarding.agreements.models import Acceptance, Text
 from onboarding.intake import thread_files
+from onboarding.intake.desk_models import Absence, BulkAct, SavedView
 from onboarding.intake.models import Dossier
 from onboarding.intake.personal_models import ErasureRequest
 from onboarding.intake.request_models import CoAuthor, MailboxImport
@@ -192,6 +193,12 @@ class World:
             "agreements:publish": lambda: self.draft.pk,
             "agreements:discard": lambda: self.draft.pk,
             "desk:erase": lambda: self.erasure.pk,
+            "desk:delete_view": lambda: view_of(user),
+            "desk:default_view": lambda: view_of(user),
+            "desk:share_out": lambda: self.home.pk,
+            "desk:cancel_absence": lambda: absence_of(user, self.staff.user),
+            "desk:bulk_act": lambda: bulk_of(user),
+            "desk:bulk_export": lambda: bulk_of(user),
             "provisioning:detail": lambda: self.deployment.pk,
             "provisioning:progress": lambda: self.deployment.pk,
             "provisioning:retry": lambda: self.step.pk,
@@ -236,6 +243,19 @@ def proof_of(user: User | None, organization: Organization) -> UUID:
         return uuid4()
     proof: MandateProof = MandateProofFactory.create(user=user, organization=organization, pending=True)
     return proof.pk
+
+
+def view_of(user: User | None) -> UUID:
+    return SavedView.objects.create(owner=user, name="Une vue").pk if user else uuid4()
+
+
+def absence_of(user: User | None, deputy: User) -> UUID:
+    days = {"first_day": timezone.localdate(), "last_day": timezone.localdate()}
+    return Absence.objects.create(user=user, deputy=deputy, declared_by=user, **days).pk if user else uuid4()
+
+
+def bulk_of(user: User | None) -> UUID:
+    return BulkAct.objects.create(user=user, act="take", started_at=timezone.now()).pk if user else uuid4()
 
 
 def session_of(user: User | None) -> UUID:
@@ -297,7 +317,11 @@ def differences(
 DOSSIER = sorted(name for name in ADDRESSES if name.partition(":")[0] in {"intake", "desk"} and name not in {
     "intake:list", "intake:new", "intake:take_over", "intake:invitation", "intake:ask_to_join",
     "intake:rhythm", "desk:queue", "desk:prepare", "intake:personal", "intake:erasure", "desk:person",
-    "desk:erasures", "desk:erase"})  # fmt: skip
+    "desk:erasures", "desk:erase",
+    *(f"desk:{page}" for page in (
+        "export", "save_view", "delete_view", "default_view", "load", "share_out", "absence", "cancel_absence", "bulk",
+        "bulk_act", "bulk_export",
+    ))})  # fmt: skip
 OTHERS = sorted(set(ADDRESSES) - set(DOSSIER) - {"admin:*"})
 
 
@@ -337,6 +361,8 @@ def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, 
         asked = {"state": CoAuthor.State.ASKED, "user": UserFactory.create()}
         kwargs["who"] = CoAuthor.objects.create(dossier=dossier, **asked).pk
     kwargs |= of_the_thread(name, kwargs["pk"])
+    if name == "desk:save_draft":
+        kwargs["decision"] = "reject"
     url = reverse(name, kwargs=kwargs)
 
     def seen(role: Role) -> Role:

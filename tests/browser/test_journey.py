@@ -132,6 +132,8 @@ def accept(screen: Screen, dossier: str, *, scripts: bool) -> None:
     follow(desk.get_by_role("link", name="Accepter"))
     look(desk, scripts=scripts)
     desk.get_by_label("Ce que vous avez vérifié").fill("Appel à la mairie.")
+    follow(desk.get_by_role("button", name="Voir le message avant l’envoi"))
+    look(desk, scripts=scripts)
     follow(desk.get_by_role("button", name="Accepter la demande"))
     look(desk, scripts=scripts)
 

@@ -8,10 +8,12 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from onboarding.intake import checklist
 from onboarding.intake.models import Dossier
 from suite.accounts.models import OperatorRole, User
 from suite.directory.models import Operator, Organization
 from suite.journal.models import Event
+from suite.notices.models import Notice
 from tests.factories.accounts import MembershipFactory
 from tests.factories.directory import OperatorFactory
 from tests.factories.intake import DossierFactory, NameChoiceFactory
@@ -39,9 +41,9 @@ def mine(commune: Organization, agent: User, anct: Operator, instructor: User) -
 
 
 class TestQueue:
-    def test_the_oldest_comes_first(self, desk: Client) -> None:
+    def test_the_most_overdue_comes_first(self, desk: Client) -> None:
         now = timezone.now()
-        late, new = (DossierFactory.create(sent=True, submitted_at=now - timedelta(days=days)) for days in (9, 1))
+        late, new = (DossierFactory.create(sent=True, due_at=now - timedelta(days=days)) for days in (9, 1))
         html = page(desk, "/instruction/")
         assert html.index(late.reference) < html.index(new.reference)
 
@@ -112,10 +114,10 @@ class TestQueue:
     ) -> None:
         for _ in range(27):
             DossierFactory.create(sent=True)
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(14):
             first = page(desk, "/instruction/")
         assert first.count('href="/instruction/') >= 25
-        assert "page=2" in first
+        assert "suite=" in first
         assert "27 demandes" in said(first)
         assert len(set(Dossier.objects.values_list("reference", flat=True)) - set(_references(first))) == 2
 
@@ -144,6 +146,7 @@ class TestDetail:
         django_assert_max_num_queries: DjangoAssertNumQueries,
     ) -> None:
         dossier = DossierFactory.create(organization=commune, author=agent, operator=anct, **{trait: True})
+        checklist.refresh(dossier)
         with django_assert_max_num_queries(15):
             text = said(page(desk, f"/instruction/{dossier.pk}/"))
         assert "rochefort-en-terre.collectivite.fr" in text
@@ -166,12 +169,14 @@ class TestDetail:
     def test_a_hold_of_another_on_the_name_is_shown_even_when_only_alike(self, desk: Client, waiting: Dossier) -> None:
         rival = DossierFactory.create(sent=True, contents=False)
         NameChoiceFactory.create(dossier=rival, typed="rochefortenterre.collectivite.fr")
+        checklist.refresh(waiting)
         text = page(desk, f"/instruction/{waiting.pk}/")
         assert rival.reference in text
         assert "rochefortenterre.collectivite.fr" in text
 
     def test_an_earlier_dossier_of_the_commune_is_shown(self, desk: Client, waiting: Dossier) -> None:
         earlier = DossierFactory.create(organization=waiting.organization, rejected=True)
+        checklist.refresh(waiting)
         assert earlier.reference in page(desk, f"/instruction/{waiting.pk}/")
 
     def test_looking_writes_nothing(self, desk: Client, mine: Dossier) -> None:
@@ -342,26 +347,41 @@ class TestReject:
 class TestRequestChanges:
     def test_a_reason_opens_its_own_fields(self, desk: Client, mine: Dossier) -> None:
         url = f"/instruction/{mine.pk}/demander-des-corrections/"
-        follow(desk, url, reasons=["name_taken", "mailbox_list"], text="Proposez un autre nom.")
+        follow(desk, url, **{"reasons": ["name_taken", "mailbox_list"], "text-name_taken": "Proposez un autre nom."})
         opened = {remark.reason: (remark.fields, remark.text) for remark in mine.remarks.all()}
         assert opened == {
             "name_taken": (["name", "alternatives"], "Proposez un autre nom."),
             "mailbox_list": (["mailboxes"], ""),
         }
 
-    def test_picked_fields_win(self, desk: Client, mine: Dossier) -> None:
+    def test_each_reason_has_its_own_fields_and_words(self, desk: Client, mine: Dossier) -> None:
         url = f"/instruction/{mine.pk}/demander-des-corrections/"
-        follow(desk, url, reasons=["name_taken", "other"], fields_=["name", "storage"], text="Voir avec nous.")
-        opened = {remark.reason: set(remark.fields) for remark in mine.remarks.all()}
-        assert opened == {"name_taken": {"name"}, "other": {"name", "storage"}}
+        typed = {
+            "reasons": ["name_taken", "other"],
+            "fields-name_taken": ["name"],
+            "text-name_taken": "Ce nom est pris depuis hier.",
+            "fields-other": ["storage", "contacts"],
+            "text-other": "Voir avec nous.",
+            "text-mailbox_list": "Un motif qui n’est pas choisi ne dit rien.",
+            "message": "Merci de votre patience.",
+        }
+        follow(desk, url, **typed)
+        said_of = {remark.reason: (set(remark.fields), remark.text) for remark in mine.remarks.all()}
+        assert said_of == {
+            "name_taken": ({"name"}, "Ce nom est pris depuis hier."),
+            "other": ({"storage", "contacts"}, "Voir avec nous."),
+        }
+        notice = Notice.objects.get(kind="dossier_changes_requested")
+        assert "Ce nom est pris depuis hier." in notice.body_text
+        assert "Merci de votre patience." in notice.body_text
 
     @pytest.mark.parametrize(
         ("data", "field"),
         [
             ({}, "reasons"),
-            ({"reasons": ["other"]}, "text"),
-            ({"reasons": ["other"], "text": "Quoi ?"}, "fields_"),
-            ({"reasons": ["name_taken"], "fields_": ["nothing"]}, "fields_"),
+            ({"reasons": ["other"]}, "text-other"),
+            ({"reasons": ["other"], "text-other": "Quoi ?"}, "fields-other"),
+            ({"reasons": ["name_taken"], "fields-name_taken": ["nothing"]}, "fields-name_taken"),
         ],
     )
     def test_what_is_not_precise_is_shown_again(
