@@ -93,7 +93,7 @@ def reject(  # noqa: PLR0913 - a decision has these facts
 ) -> Dossier:
     """Refuse the dossier, with its reasons and a message the commune can read.
 
-    A duplicate points at the other dossier of the organization: the one named, or the last one sent.
+    A duplicate points at the dossier that stands for it: the one named, or the organization's last one sent.
     """
     codes, now = list(codes), timezone.now()
     original = (duplicate_of or _other(dossier)) if "duplicate" in codes else None
@@ -112,7 +112,7 @@ def reject(  # noqa: PLR0913 - a decision has these facts
     problems = []
     if not codes or not set(codes) <= set(reasons.REJECTIONS):
         problems.append(Problem("reasons", 0, "Choisissez au moins un motif de refus."))
-    if "duplicate" in codes and (original is None or original.organization_id != dossier.organization_id):
+    if "duplicate" in codes and original is None:
         problems.append(
             Problem(
                 "reasons",

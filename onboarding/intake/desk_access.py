@@ -39,7 +39,7 @@ def dossier_of(request: HttpRequest, pk: object) -> Dossier:
     """Return a dossier in the sight of whoever asks, with all that its pages read."""
     user, _ = staff_of(request)
     return get_object_or_404(
-        complete().select_related("duplicate_of__of").filter(pk__in=Dossier.objects.followed_by(user).values("pk")),
+        complete().select_related("duplicate_of").filter(pk__in=Dossier.objects.followed_by(user).values("pk")),
         pk=pk,
     )
 

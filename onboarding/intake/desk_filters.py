@@ -40,10 +40,6 @@ FLAGS = {
     "proches": "Demandes proches",
 }
 FAMILIES = {str(code): str(label) for code, label in Dossier.Family.choices}
-REASONS = {code: change.label for code, change in CHANGES.items()} | {
-    f"refus-{code}": label for code, label in REJECTIONS.items()
-}
-WATCH = 0.6
 
 ORDERS = {
     order.key: order
@@ -103,6 +99,12 @@ def apply(dossiers: QuerySet[Dossier], filters: Filters, user: User) -> QuerySet
 
 
 # --- Reading a value --------------------------------------------------------------------------------------------------
+
+
+def reasons() -> dict[str, str]:
+    """Return every reason a dossier may have been sent back or refused for, by its code in the address."""
+    refused = {f"refus-{code}": label for code, label in REJECTIONS.items()}
+    return {code: change.label for code, change in CHANGES.items()} | refused
 
 
 def _among(choices: dict[str, str]) -> Callable[[str], str]:
@@ -252,7 +254,7 @@ FILTERS = {
     "population": Filter(_among(POPULATIONS), _population),
     "famille": Filter(_among(FAMILIES), lambda found, value, _: found.filter(family=value)),
     "habilitation": Filter(_among(MANDATES), _mandate),
-    "motif": Filter(_among(REASONS), _reason),
+    "motif": Filter(lambda typed: typed if typed in reasons() else "", _reason),
     "sensible": Filter(_among(SENSITIVITY), _sensitivity),
     "delai": Filter(_among(DELAYS), _delay),
     "signal": Filter(_among(FLAGS), _flag),

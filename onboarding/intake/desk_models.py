@@ -93,23 +93,6 @@ class DecisionDraft(models.Model):
         return self.decision
 
 
-class Duplicate(models.Model):
-    """« Doublon de … »: a refused dossier, and the one that stands for it. Nothing is merged."""
-
-    dossier = models.OneToOneField(
-        "intake.Dossier", primary_key=True, on_delete=models.CASCADE, related_name="duplicate_of"
-    )
-    of = models.ForeignKey("intake.Dossier", on_delete=models.PROTECT, related_name="duplicates")
-    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints = [models.CheckConstraint(condition=~Q(dossier=F("of")), name="duplicate_of_another")]
-
-    def __str__(self) -> str:
-        return f"{self.dossier_id} -> {self.of_id}"
-
-
 class SavedView(models.Model):
     """Filters of the queue under a name: one person's, or a whole team's."""
 

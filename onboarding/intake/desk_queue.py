@@ -108,7 +108,7 @@ def _choices(scope: OperatorScope) -> dict[str, Any]:
         "populations": desk_filters.POPULATIONS,
         "families": desk_filters.FAMILIES,
         "mandates": desk_filters.MANDATES,
-        "reasons": desk_filters.REASONS,
+        "reasons": desk_filters.reasons(),
         "sensitivities": desk_filters.SENSITIVITY,
         "delays": desk_filters.DELAYS,
         "flags": desk_filters.FLAGS,

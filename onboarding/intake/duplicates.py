@@ -1,11 +1,9 @@
 """« Doublon de … »: a dossier refused because another stands for the same request. Linked, never merged."""
 
 from django.conf import settings
-from django.db import transaction
 
 from onboarding.intake import workflow
 from onboarding.intake.checks import Problem
-from onboarding.intake.desk_models import Duplicate
 from onboarding.intake.models import Dossier
 from onboarding.intake.moves import GuardFailed
 from suite.accounts.models import User
@@ -24,15 +22,12 @@ def message(dossier: Dossier, other: Dossier) -> str:
     )
 
 
-@transaction.atomic
 def close(dossier: Dossier, other: Dossier, *, by: User, version: int, message: str) -> Dossier:
     """Refuse the dossier as the double of another, and link them. Raises what `workflow.reject` raises."""
-    closed = workflow.reject(dossier, ["duplicate"], by=by, version=version, message=message)
     if other.pk == dossier.pk or other.status in {Dossier.Status.DRAFT, Dossier.Status.WITHDRAWN}:
         raise GuardFailed([Problem("of", 0, "Désignez une autre demande, transmise et non retirée.")])
-    if Duplicate.objects.filter(dossier=other).exists():
+    if other.duplicate_of_id:
         raise GuardFailed(
             [Problem("of", 0, f"La demande {other.reference} est elle-même un doublon : désignez l’originale.")]
         )
-    Duplicate.objects.update_or_create(dossier=closed, defaults={"of": other, "by": by})
-    return closed
+    return workflow.reject(dossier, ["duplicate"], by=by, version=version, message=message, duplicate_of=other)

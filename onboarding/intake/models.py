@@ -172,7 +172,7 @@ class Dossier(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="duplicates",
-        help_text="The other dossier of the organization for which this one was refused.",
+        help_text="The dossier that stands for this one, refused for it.",
     )
     deployment = models.OneToOneField(
         Deployment, null=True, blank=True, on_delete=models.PROTECT, related_name="dossier"
@@ -392,7 +392,6 @@ from onboarding.intake.desk_models import (  # noqa: E402, F401
     DecisionDraft,
     DeskHabit,
     Distribution,
-    Duplicate,
     ReadMark,
     SavedView,
 )

@@ -67,7 +67,8 @@ def approved(dossier: Dossier, event: Event) -> None:
 def rejected(dossier: Dossier, event: Event, codes: Iterable[str], message: str) -> None:
     """Tell the requester the decision, its reasons and what can be done."""
     labels = [reasons.label(code) for code in codes]
-    if dossier.duplicate_of:
+    # Another collectivité's dossier is not named to this one.
+    if dossier.duplicate_of and dossier.duplicate_of.organization_id == dossier.organization_id:
         labels.append(f"La demande traitée\u00a0: {dossier.duplicate_of.reference}")
     _tell_requester("dossier_rejected", dossier, event, reasons=labels, message=message)
 

@@ -35,7 +35,7 @@ class Provider:
 
 
 # Invented, on the model of what communes use: one or several servers, an SPF in one to four pieces.
-PROVIDERS = (
+PROVIDERS: tuple[Provider, ...] = (
     Provider("grand-hebergeur.example", 45, ("mx1", "mx2", "mx3"), "include:mx.grand-hebergeur.example",
              ('mx TXT "v=spf1 ptr:mail-out.grand-hebergeur.example ip4:192.0.2.0/24 ?all"',)),
     Provider("bureau-en-ligne.example", 20, ("tenant",), "include:spf.bureau-en-ligne.example",

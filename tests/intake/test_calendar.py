@@ -22,7 +22,7 @@ places = st.sampled_from(PLACES)
 
 
 def paris(*parts: int) -> dt.datetime:
-    return dt.datetime(*parts, tzinfo=PARIS)  # type: ignore[arg-type]  # year, month, day, hour
+    return dt.datetime(*parts, tzinfo=PARIS)  # type: ignore[misc,arg-type]  # year, month, day, hour
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
 from onboarding.intake import duplicates, nearby
-from onboarding.intake.desk_models import Duplicate
 from onboarding.intake.models import Dossier
 from onboarding.intake.moves import GuardFailed
 from suite.accounts.mandate_models import Document
@@ -117,7 +116,7 @@ class TestDuplicate:
         follow(desk, url, avec=str(first.pk), message="Votre EPCI a déjà demandé.")
         mine.refresh_from_db()
         assert mine.status == S.REJECTED
-        assert Duplicate.objects.get(dossier=mine).of == first
+        assert mine.duplicate_of == first
         assert Dossier.objects.filter(pk=first.pk).values().get() == before
         notice = Notice.objects.get(kind="dossier_rejected")
         assert "Une autre demande de la commune est déjà traitée" in notice.body_text

@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='dossier',
             name='duplicate_of',
-            field=models.ForeignKey(blank=True, help_text='The other dossier of the organization for which this one was refused.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='duplicates', to='intake.dossier'),
+            field=models.ForeignKey(blank=True, help_text='The dossier that stands for this one, refused for it.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='duplicates', to='intake.dossier'),
         ),
         migrations.AddField(
             model_name='dossier',

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('accounts', '0005_mandates'),
         ('directory', '0002_declared_contacts'),
-        ('intake', '0004_clocks'),
+        ('intake', '0008_personal_data'),
         ('provisioning', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -86,13 +86,6 @@ class Migration(migrations.Migration):
                 ('operator', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='directory.operator')),
                 ('automatic', models.BooleanField(default=False)),
                 ('changed_at', models.DateTimeField(default=django.utils.timezone.now)),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Duplicate',
-            fields=[
-                ('dossier', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='duplicate_of', serialize=False, to='intake.dossier')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
         ),
         migrations.CreateModel(
@@ -173,16 +166,6 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddField(
-            model_name='duplicate',
-            name='by',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='duplicate',
-            name='of',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='duplicates', to='intake.dossier'),
-        ),
-        migrations.AddField(
             model_name='readmark',
             name='dossier',
             field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='read_marks', to='intake.dossier'),
@@ -246,10 +229,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='decisiondraft',
             constraint=models.UniqueConstraint(fields=('user', 'dossier', 'decision'), name='decision_draft_one_per_person'),
-        ),
-        migrations.AddConstraint(
-            model_name='duplicate',
-            constraint=models.CheckConstraint(condition=models.Q(('dossier', models.F('of')), _negated=True), name='duplicate_of_another'),
         ),
         migrations.AddConstraint(
             model_name='readmark',

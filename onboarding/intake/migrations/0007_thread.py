@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0005_mandates'),
-        ('intake', '0002_assisted'),
+        ('intake', '0006_request'),
         ('journal', '0002_append_only'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('intake', '0002_assisted'),
+        ('intake', '0004_clocks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

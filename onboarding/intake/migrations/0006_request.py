@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('directory', '0002_declared_contacts'),
-        ('intake', '0002_assisted'),
+        ('intake', '0005_names_and_proofs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
