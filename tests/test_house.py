@@ -32,6 +32,7 @@ from tests.house import (
     ROOT,
     TEMPLATES,
     address,
+    beat,
     calls,
     dotted,
     nothing,
@@ -131,6 +132,7 @@ def test_every_address_is_closed_to_visitors_but_the_listed_ones(client: Client,
 @pytest.fixture
 def everywhere() -> User:
     """Make somebody for whom every door opens: the ANCT's lead, a commune's manager, the admin's superuser."""
+    beat()
     user = UserFactory.create(is_staff=True, is_superuser=True)
     OperatorRoleFactory.create(
         user=user, role=OperatorRole.Role.LEAD, operator=OperatorFactory.create(national_one=True)

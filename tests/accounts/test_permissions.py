@@ -38,7 +38,7 @@ from tests.factories.directory import CommuneFactory, OperatorFactory
 from tests.factories.intake import DossierFactory
 from tests.factories.mandates import MandateProofFactory
 from tests.factories.provisioning import deployment
-from tests.house import ALL
+from tests.house import ALL, beat
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +73,7 @@ class World:
     """One commune of the Ain with its people, its operator and another's, and something of everything."""
 
     def __init__(self) -> None:
+        beat()
         self.organization: Organization = CommuneFactory.create()
         self.home: Operator = OperatorFactory.create(departments=["01"])
         self.away: Operator = OperatorFactory.create(departments=["35"])
