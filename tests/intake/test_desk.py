@@ -144,7 +144,7 @@ class TestDetail:
         django_assert_max_num_queries: DjangoAssertNumQueries,
     ) -> None:
         dossier = DossierFactory.create(organization=commune, author=agent, operator=anct, **{trait: True})
-        with django_assert_max_num_queries(15):
+        with django_assert_max_num_queries(16):
             text = said(page(desk, f"/instruction/{dossier.pk}/"))
         assert "rochefort-en-terre.collectivite.fr" in text
         assert ("3 500" in text) == (dossier.status in Dossier.OPEN)
