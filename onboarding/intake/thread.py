@@ -230,18 +230,23 @@ def in_full(dossier: Dossier, user: User, *, for_staff: bool) -> QuerySet[Messag
     return visible(dossier, user, for_staff=for_staff).prefetch_related("attachments", "versions", "event__notices")
 
 
-def ledger(dossier: Dossier, addresses: Iterable[str] | None = None) -> list[Notice]:
-    """Return what was sent about a dossier, newest first, to these addresses or to everybody. One query."""
-    sent = Notice.objects.filter(event__subject=dossier.pk, event__stream__in=["dossier", STREAM])
+def sent(dossier: Dossier, addresses: Iterable[str] | None = None) -> QuerySet[Notice]:
+    """Return what was sent about a dossier, newest first, to these addresses or to everybody."""
+    found = Notice.objects.filter(event__subject=dossier.pk, event__stream__in=["dossier", STREAM])
     if addresses is not None:
-        sent = sent.filter(recipient__in=[one for one in addresses if one])
-    return list(sent.select_related("gathered_in").defer("body_text", "body_html").order_by("-created_at")[:100])
+        found = found.filter(recipient__in=[one for one in addresses if one])
+    return found.order_by("-created_at")
 
 
-def unreached(sent: Iterable[Notice]) -> list[Notice]:
+def ledger(dossier: Dossier, addresses: Iterable[str] | None = None) -> list[Notice]:
+    """Return the ledger of a dossier as its pages show it, newest first. One query."""
+    return list(sent(dossier, addresses).select_related("gathered_in").defer("body_text", "body_html")[:100])
+
+
+def unreached(ledger: Iterable[Notice]) -> list[Notice]:
     """Return, of a ledger newest first, the last notice of each address that does not receive what we send."""
     last: dict[str, Notice] = {}
-    for notice in sent:
+    for notice in ledger:
         if notice.state not in {Notice.State.QUEUED, Notice.State.WITHHELD}:
             last.setdefault(notice.recipient.lower(), notice)
     return [notice for notice in last.values() if notice.state in Notice.UNDELIVERED]

@@ -67,10 +67,14 @@ class MessageForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
 class NoteForm(MessageForm):
     """Words for colleagues."""
 
+    # Declared here, not changed in __init__: DSFR's own has bound the labels by then.
+    body = text_field(
+        "Votre note", LONGEST, rows=5, help_text="Nommez un collègue par « @Prénom Nom » : il en sera prévenu."
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
         super().__init__(*args, **{"auto_id": "note_%s", **kwargs})
-        self.fields["body"].label = "Votre note"
-        self.fields["body"].help_text = "Nommez un collègue par « @Prénom Nom » : il en sera prévenu."
+        self.fields["body"].error_messages["required"] = "Écrivez votre note."
 
 
 class EditForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types

@@ -159,6 +159,8 @@ class TestDesk:
         assert html.count("<form") >= 2
         assert 'id="message_body"' in html
         assert 'id="note_body"' in html
+        assert "Votre note" in html
+        assert "Prénom Nom" in html
 
     def test_a_reader_reads_and_finds_no_form(self, dossier: Dossier, anct: Operator) -> None:
         html = page(sign_in(staff(anct, OperatorRole.Role.READER)), desk_page(dossier))
