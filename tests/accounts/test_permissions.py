@@ -227,7 +227,6 @@ class World:
         return {"jeton": self.token} if name == "accounts:invitation" else {}
 
 
-def of_the_thread(name: str, dossier: UUID) -> dict[str, object]:
 def of_the_thread(name: str, dossier: Any) -> dict[str, object]:
     """Return a message, or its file, of the dossier: by somebody else than those who ask."""
     if name not in {"intake:edit_message", "intake:attachment"}:
