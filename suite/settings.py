@@ -181,6 +181,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 600.0,
     },
     "intake: remind, expire, tell what is late": {"task": "onboarding.intake.tasks.sweep_windows", "schedule": 300.0},
+    "intake: count with the settings in force": {"task": "onboarding.intake.tasks.follow_settings", "schedule": 300.0},
     "intake: forget what was typed and never sent": {"task": "onboarding.intake.tasks.forget", "schedule": 600.0},
     "intake: count the usual delays": {
         "task": "onboarding.intake.tasks.count_delays",

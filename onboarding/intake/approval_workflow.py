@@ -5,7 +5,17 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from onboarding.intake import acting, alternatives, checks, granting, notifications, rules, second_notifications, terms
+from onboarding.intake import (
+    acting,
+    alternatives,
+    checklist,
+    checks,
+    granting,
+    notifications,
+    rules,
+    second_notifications,
+    terms,
+)
 from onboarding.intake.calendar import add_working_days
 from onboarding.intake.checks import Problem
 from onboarding.intake.deadlines import department_of
@@ -21,6 +31,7 @@ from onboarding.intake.moves import (
     authorise,
 )
 from onboarding.intake.proposal_models import Proposal
+from onboarding.intake.trade import DELAYS
 from onboarding.provisioning import workflow as provisioning
 from onboarding.provisioning.models import Deployment
 from onboarding.provisioning.workflow import MailboxPlan, Plan
@@ -30,12 +41,10 @@ from suite.catalog.models import GB
 from suite.journal.models import Event
 
 S = Dossier.Status
-# `requests.md` 5: a proposal that nobody confirms lapses after five working days.
-LAPSE_DAYS = 5
 LAPSED = Problem(
     "proposal",
     0,
-    "Cette proposition n’est plus valable : le délai de cinq jours ouvrés est passé, ou la demande a changé depuis. "
+    "Cette proposition n’est plus valable : son délai est passé, ou la demande a changé depuis. "
     "Elle doit être proposée de nouveau.",
 )
 
@@ -94,7 +103,7 @@ def propose_approval(  # noqa: PLR0913 - a decision has these facts
         problems.append(Problem("reason", 0, "Expliquez pourquoi cette demande peut être acceptée."))
     if problems:
         raise GuardFailed(problems)
-    Proposal.objects.create(
+    proposal = Proposal.objects.create(
         dossier=proposed,
         kind=Proposal.Kind.APPROVAL,
         proposer=by,
@@ -103,9 +112,9 @@ def propose_approval(  # noqa: PLR0913 - a decision has these facts
         check_made=check.strip(),
         reason=reason.strip(),
         created_at=now,
-        lapses_at=add_working_days(now, LAPSE_DAYS, department_of(proposed)),
+        lapses_at=add_working_days(now, DELAYS.current().proposal, department_of(proposed)),
     )
-    second_notifications.proposed(proposed, event, reason=reason.strip(), by=by)
+    second_notifications.proposed(proposed, event, proposal)
     return proposed
 
 
@@ -169,6 +178,7 @@ def _problems(dossier: Dossier, *, rank: int, check: str) -> list[Problem]:
         *([Problem("terms", 0, lacking)] if (lacking := terms.unaccepted(dossier)) else []),
         *granting.problems(dossier, rank, check),
         *checks.approval_mandate_problems(dossier, check),
+        *checklist.complete(dossier),
     ]
 
 

@@ -2,7 +2,8 @@
 
 A day is a working day where the town hall is: Saint-Étienne is one in Paris and none in Strasbourg, and a Monday begins
 in Nouméa ten hours before it does in Paris. Public holidays come from the `holidays` library (Code du travail, L3133-1;
-Alsace-Moselle, L3134-13; overseas, L3422-2 and the local laws); `settings.CLOSED_DAYS` adds closures.
+Alsace-Moselle, L3134-13; overseas, L3422-2 and the local laws); `settings.CLOSED_DAYS` and the
+lead operators' own setting add closures.
 """
 
 import datetime as dt
@@ -12,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 import holidays
 from django.conf import settings
+
+from onboarding.intake.trade import CLOSED_DAYS
 
 PARIS = "Europe/Paris"
 SATURDAY = 5
@@ -123,12 +126,12 @@ def _midnight(day: dt.date, department: str) -> dt.datetime:
 
 
 def _off(department: str, year: int) -> Collection[dt.date]:
-    return _holidays(SUBDIVISIONS.get(department), year) | closures()
+    return _holidays(SUBDIVISIONS.get(department), year) | closures(department)
 
 
-def closures() -> frozenset[dt.date]:
-    """Return the days on which nobody works beside the public holidays."""
-    return frozenset(settings.CLOSED_DAYS)
+def closures(department: str) -> frozenset[dt.date]:
+    """Return the days on which nobody works there beside the public holidays."""
+    return CLOSED_DAYS.current().within(department).union(settings.CLOSED_DAYS)
 
 
 @lru_cache(maxsize=512)

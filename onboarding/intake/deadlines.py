@@ -7,14 +7,26 @@ starts anew when a closed dossier is reopened. The verbs store what comes out (`
 import datetime as dt
 from typing import Any, NamedTuple
 
+from celery import current_app
+from django.conf import settings
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+
 from onboarding.intake.calendar import add_working_days, advance, worked, working_days_between
 from onboarding.intake.models import Dossier
+from onboarding.intake.trade import CLOSED_DAYS, DELAYS
+from suite.accounts.models import OperatorRole, User
 from suite.journal.models import Event
+from suite.journal.workflow import record
+from suite.trade import reading
+from suite.trade.models import Setting
+from suite.trade.workflow import subject
 
-# `requests.md` 5: taken in two working days, decided in five.
-TAKE_DAYS = 2
-DECIDE_DAYS = 5
+# `requests.md` 5. In how many working days a dossier is taken and decided is a setting of the trade.
 WATCHED_SHARE = 0.6
+MOST_LATE = 50
 
 ON_TIME, WATCH, LATE = "dans les délais", "à surveiller", "en retard"
 # The states in which an operator is awaited.
@@ -61,7 +73,8 @@ def clock(dossier: Dossier, event: str, target: str, at: dt.datetime) -> Clock:
         paused = None
     elif target == Dossier.Status.NEEDS_CHANGES and dossier.status != target:
         paused = at
-    return _due(started, waited, paused, target, TAKE_DAYS if event == "submit" else DECIDE_DAYS, department)
+    aims = DELAYS.current()
+    return _due(started, waited, paused, target, aims.take if event == "submit" else aims.decide, department)
 
 
 def restored(dossier: Dossier) -> Clock:
@@ -69,7 +82,7 @@ def restored(dossier: Dossier) -> Clock:
     waiting = dossier.status == Dossier.Status.SUBMITTED
     # Put back in the queue, it is to be decided as soon as before: only the first wait is one of two days.
     taken = waiting and Event.objects.filter(stream="dossier", subject=dossier.pk, kind="take").exists()
-    days = TAKE_DAYS if waiting and not taken else DECIDE_DAYS
+    days = DELAYS.current().take if waiting and not taken else DELAYS.current().decide
     started = dossier.clock_at or dossier.submitted_at
     return _due(started, dossier.waited_days, dossier.paused_at, dossier.status, days, department_of(dossier))
 
@@ -101,6 +114,51 @@ def recount() -> int:
             # The version in the filter: whoever moves the dossier meanwhile counts for itself.
             moved += Dossier.objects.filter(pk=dossier.pk, version=dossier.version).update(**fresh.columns())
     return moved
+
+
+def wake() -> None:
+    """Have a worker count again what a setting changed; a lost call costs one sweep."""
+    current_app.send_task("onboarding.intake.tasks.follow_settings", expires=60, retry=False)
+
+
+def follow_settings() -> int:
+    """Count again where a version came into force that was not counted with yet; return how many due dates moved.
+
+    The journal remembers: a version whose day comes in six months, or one saved while no worker ran, is not forgotten.
+    """
+    reading.forget()  # a worker may hold what was true two seconds ago
+    waiting = []
+    for key in (CLOSED_DAYS.key, DELAYS.key):
+        row = Setting.objects.about(key).filter(valid_from__lte=timezone.now()).first()
+        about = subject(key, None)
+        done = Event.objects.about("setting", about).filter(kind="setting.applied")
+        if row is not None and not done.filter(payload__version=row.version).exists():
+            waiting.append((about, row))
+    moved = recount() if waiting else 0
+    for about, row in waiting:
+        record(
+            "setting", about, "setting.applied", by=None,
+            payload={"key": row.key, "version": row.version, "moved": moved},
+        )  # fmt: skip
+    return moved
+
+
+def late_for(user: User) -> list[tuple[str, str]]:
+    """Return (line, whole address) of each late dossier that waits for this person, the latest first.
+
+    Its own, and those of its reach that nobody instructs; for a lead, those of its team as well.
+    """
+    found = Dossier.objects.followed_by(user).filter(status__in=RUNNING, due_at__lte=timezone.now())
+    led = user.operator_roles.filter(active=True, role=OperatorRole.Role.LEAD).values("operator")
+    mine = Q(assignee=user) | Q(assignee__isnull=True) | Q(operator__in=led)
+    rows = found.filter(mine).select_related("organization").order_by("due_at", "pk")[:MOST_LATE]
+    return [
+        (
+            f"{it.reference}, {it.organization.name}, attendue le {date_format(timezone.localtime(it.due_at), 'j F')}",
+            f"{settings.PUBLIC_BASE_URL}{reverse('desk:detail', args=[it.pk])}",
+        )
+        for it in rows
+    ]
 
 
 def age(dossier: Dossier, now: dt.datetime) -> int:

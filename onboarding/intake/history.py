@@ -84,5 +84,5 @@ def history(dossier: Dossier, *, for_staff: bool) -> list[Entry]:
 
 def reasons_of(event: Event) -> list[str]:
     """Return the words of an event's reasons; « other » is a code of both lists, and says another thing in each."""
-    words = reasons.REJECTIONS if event.kind == "reject" else {}
-    return [words.get(code) or reasons.label(code) for code in event.payload.get("reasons", [])]
+    words = reasons.rejection_label if event.kind == "reject" else reasons.label
+    return [words(code) for code in event.payload.get("reasons", [])]

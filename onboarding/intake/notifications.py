@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from onboarding.intake import acting, reasons
 from onboarding.intake.models import Dossier, Remark
+from onboarding.intake.request_models import CoAuthor
 from onboarding.intake.thread_digests import is_daily
 from onboarding.intake.thread_models import Message
 from suite.accounts.models import User
@@ -66,7 +67,7 @@ def approved(dossier: Dossier, event: Event) -> None:
 
 def rejected(dossier: Dossier, event: Event, codes: Iterable[str], message: str) -> None:
     """Tell the requester the decision, its reasons and what can be done."""
-    labels = [reasons.label(code) for code in codes]
+    labels = [reasons.rejection_label(code) for code in codes]
     # Another collectivité's dossier is not named to this one.
     if dossier.duplicate_of and dossier.duplicate_of.organization_id == dossier.organization_id:
         labels.append(f"La demande traitée\u00a0: {dossier.duplicate_of.reference}")
@@ -111,12 +112,18 @@ def not_filed(dossier: Dossier, *, to: str, key: str, why: str) -> None:
 
 
 def commune_addresses(dossier: Dossier) -> list[str]:
-    """Return where the commune's people read us: the requester, the author, and who wrote in the thread.
+    """Return where the commune's people read us: the requester, the author, its co-authors, who wrote.
 
     One empty address when there is none at all: the ledger then keeps that nobody could be told.
     """
     wrote = dossier.messages.filter(side=Message.Side.COMMUNE, author__isnull=False)
-    known = [dossier.requester_email, dossier.author.email, *wrote.values_list("author__email", flat=True)]
+    shares = dossier.co_authors.filter(state=CoAuthor.State.ACTIVE)
+    known = [
+        dossier.requester_email,
+        dossier.author.email,
+        *wrote.values_list("author__email", flat=True),
+        *shares.values_list("user__email", flat=True),
+    ]
     if acting.is_assisted(dossier):  # its author is the operator's person
         known.remove(dossier.author.email)
     return list({address.lower(): address for address in known if address}.values()) or [""]

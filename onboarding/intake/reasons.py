@@ -138,7 +138,12 @@ def offered_rejections() -> list[tuple[str, str]]:
 def label(code: str) -> str:
     """Return the words of a reason, of either kind; an unknown code stands for itself."""
     change = CHANGES.get(code)
-    return change.label if change else REJECTIONS.get(code, code)
+    return change.label if change else rejection_label(code)
+
+
+def rejection_label(code: str) -> str:
+    """Return the words of a reason to refuse: « other » is a code of both kinds, and says another thing in each."""
+    return REJECTIONS.get(code, code)
 
 
 def text(code: str) -> str:

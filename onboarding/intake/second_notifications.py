@@ -15,16 +15,20 @@ from suite.notices.models import Notice
 from suite.notices.workflow import queue
 
 
-def proposed(dossier: Dossier, event: Event, *, reason: str, by: User) -> None:
+def proposed(dossier: Dossier, event: Event, proposal: Proposal) -> None:
     """Ask the leads to confirm an approval."""
-    for address in _leads(dossier, by):
-        _tell("dossier_proposed", address, dossier, event, page="desk:confirm", reason=reason, proposer=by)
+    for address in _leads(dossier, proposal.proposer):
+        _tell("dossier_proposed", address, dossier, event, page="desk:confirm", **_said(proposal))
 
 
-def revocation_proposed(dossier: Dossier, event: Event, *, reason: str, by: User) -> None:
+def revocation_proposed(dossier: Dossier, event: Event, proposal: Proposal) -> None:
     """Ask the other leads to confirm the end of an approval."""
-    for address in _leads(dossier, by):
-        _tell("dossier_revocation_proposed", address, dossier, event, page="desk:revoke", reason=reason, proposer=by)
+    for address in _leads(dossier, proposal.proposer):
+        _tell("dossier_revocation_proposed", address, dossier, event, page="desk:revoke", **_said(proposal))
+
+
+def _said(proposal: Proposal) -> dict[str, Any]:
+    return {"proposal": proposal, "proposer": proposal.proposer, "reason": proposal.reason}
 
 
 def lapsed(dossier: Dossier, event: Event, proposal: Proposal) -> None:

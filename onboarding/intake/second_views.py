@@ -14,6 +14,7 @@ from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import complete, version_of
 from onboarding.intake.proposal_models import Proposal
 from onboarding.intake.second_forms import ConfirmForm, ProposeForm, ReasonForm
+from onboarding.intake.trade import DELAYS
 from onboarding.intake.views import already_done
 from suite.accounts import stepup
 from suite.accounts.models import User
@@ -225,8 +226,8 @@ def _context(
         if form and problem.field in fields:
             form.add_error(problem.field, problem.message)
     loose = [problem.message for problem in problems if problem.field not in fields]
-    version = request.POST.get("version") or dossier.version
-    return {"dossier": dossier, "form": form, "loose": loose, "version": version, **extra}
+    version, lapse_days = request.POST.get("version") or dossier.version, DELAYS.current().proposal
+    return {"dossier": dossier, "form": form, "loose": loose, "version": version, "lapse_days": lapse_days, **extra}
 
 
 def _status(context: dict[str, Any]) -> int:

@@ -4,7 +4,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from onboarding.intake import availability, second_notifications
-from onboarding.intake.approval_workflow import LAPSE_DAYS, LAPSED
+from onboarding.intake.approval_workflow import LAPSED
 from onboarding.intake.calendar import add_working_days
 from onboarding.intake.checks import Problem
 from onboarding.intake.deadlines import department_of
@@ -20,6 +20,7 @@ from onboarding.intake.moves import (
     is_second_open,
 )
 from onboarding.intake.proposal_models import Proposal
+from onboarding.intake.trade import DELAYS
 from onboarding.provisioning import closing_workflow
 from suite.accounts.models import User
 
@@ -89,16 +90,16 @@ def propose_revocation(dossier: Dossier, *, by: User, version: int, reason: str)
     proposed, event = apply(PROPOSE_REVOCATION, dossier, by=by, version=version, at=now, comment=reason.strip())
     if not reason.strip():
         raise GuardFailed([Problem("reason", 0, "Expliquez pourquoi l’acceptation devrait être annulée.")])
-    Proposal.objects.create(
+    proposal = Proposal.objects.create(
         dossier=proposed,
         kind=Proposal.Kind.REVOCATION,
         proposer=by,
         version=proposed.version,
         reason=reason.strip(),
         created_at=now,
-        lapses_at=add_working_days(now, LAPSE_DAYS, department_of(proposed)),
+        lapses_at=add_working_days(now, DELAYS.current().proposal, department_of(proposed)),
     )
-    second_notifications.revocation_proposed(proposed, event, reason=reason.strip(), by=by)
+    second_notifications.revocation_proposed(proposed, event, proposal)
     return proposed
 
 

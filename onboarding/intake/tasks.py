@@ -10,6 +10,7 @@ from onboarding.intake import (
     absences,
     alternatives,
     checklist,
+    deadlines,
     delays,
     imports,
     lookups,
@@ -73,6 +74,12 @@ def sweep_windows() -> None:
         windows.sweep()
     except windows.TooMany as stopped:
         logger.error("%s", stopped)  # noqa: TRY400 - a stop, not a crash
+
+
+@shared_task
+def follow_settings() -> None:
+    """Count the due dates again where the working days or the delays changed."""
+    deadlines.follow_settings()
 
 
 @shared_task

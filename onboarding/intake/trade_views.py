@@ -7,12 +7,13 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from onboarding.intake import trade_effects, trade_forms
+from onboarding.intake import deadlines, trade_effects, trade_forms
 from onboarding.intake.trade import PAGES
 from onboarding.intake.trade_forms import Rows, VersionForm, Whole
 from onboarding.intake.trade_pages import (
@@ -322,6 +323,7 @@ def _restored(
 
 
 def _saved(row: Setting) -> str:
+    transaction.on_commit(deadlines.wake, robust=True)
     if row.valid_from > timezone.now():
         day = timezone.localdate(row.valid_from)
         return f"La version {row.version} est enregistrée ; elle s’appliquera le {day:%d/%m/%Y}."

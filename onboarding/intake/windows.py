@@ -22,6 +22,7 @@ from onboarding.intake.due_models import DueItem
 from onboarding.intake.models import Dossier
 from onboarding.intake.moves import Refusal
 from onboarding.intake.proposal_models import Proposal
+from onboarding.intake.trade import DELAYS
 from suite.notices.models import Notice
 
 logger = logging.getLogger(__name__)
@@ -41,9 +42,9 @@ class Window:
     reminders: tuple[int, ...]
     expiry: int
 
-    def kind(self, day: int) -> str:
-        """Return the name of a stage in the ledger."""
-        return f"{self.name}_{day}"
+    def kind(self, rank: int) -> str:
+        """Return the name of a reminder in the ledger: not its day, which is a setting and may change."""
+        return f"{self.name}_reminder_{rank + 1}"
 
     @property
     def notice(self) -> dt.timedelta:
@@ -51,10 +52,15 @@ class Window:
         return dt.timedelta(days=self.expiry - self.reminders[-1])
 
 
-# `requests.md`, 1 and 2.1.
-DRAFTS = Window("draft", S.DRAFT, "changed_at", (15, 45), 60)
-CORRECTIONS = Window("needs_changes", S.NEEDS_CHANGES, "paused_at", (7, 21), 45)
-WINDOWS = (DRAFTS, CORRECTIONS)
+def windows() -> tuple[Window, ...]:
+    """Return the waits of `requests.md`, 1 and 2.1, with the days that the lead operators set."""
+    days = DELAYS.current()
+    drafts = (days.draft_first_reminder, days.draft_second_reminder)
+    changes = (days.changes_first_reminder, days.changes_second_reminder)
+    return (
+        Window("draft", S.DRAFT, "changed_at", drafts, days.draft_expiry),
+        Window("needs_changes", S.NEEDS_CHANGES, "paused_at", changes, days.changes_expiry),
+    )
 
 
 class Due(NamedTuple):
@@ -77,8 +83,8 @@ def sweep(now: dt.datetime | None = None, *, cap: int | None = None) -> Due:
     cap = settings.INTAKE_EXPIRY_CAP if cap is None else cap
     lapses = sum(_lapse(proposal) for proposal in _lapsing(now)[:BATCH])
     late = sum(_tell_late(pk) for pk in _late(now).values_list("pk", flat=True)[:BATCH])
-    reminders = sum(_remind(window, pk, now) for window in WINDOWS for pk in _reminding(window, now)[:BATCH])
-    expiring = {window: _expiring(window, now) for window in WINDOWS}
+    reminders = sum(_remind(window, pk, now) for window in windows() for pk in _reminding(window, now)[:BATCH])
+    expiring = {window: _expiring(window, now) for window in windows()}
     if (count := sum(found.count() for found in expiring.values())) > cap:
         raise TooMany(
             f"{count} dossiers would expire at once, more than {cap}: none was closed. Look at why; then run "
@@ -96,8 +102,8 @@ def preview(now: dt.datetime | None = None) -> Due:
     """Count what a sweep would do now, and do nothing."""
     now = now or timezone.now()
     return Due(
-        reminders=sum(_reminding(window, now).count() for window in WINDOWS),
-        expiries=sum(_expiring(window, now).count() for window in WINDOWS),
+        reminders=sum(_reminding(window, now).count() for window in windows()),
+        expiries=sum(_expiring(window, now).count() for window in windows()),
         blocked=_blocked(now),
         late=_late(now).count(),
         lapses=_lapsing(now).count(),
@@ -115,15 +121,18 @@ def _waiting(window: Window, day: int, now: dt.datetime) -> QuerySet[Dossier]:
     ).annotate(stage_at=ExpressionWrapper(F(window.anchor) + after, output_field=DateTimeField()))
 
 
-def _settled_stage(kind: str) -> Exists:
-    return Exists(DueItem.objects.filter(dossier=OuterRef("pk"), kind=kind, due_at=OuterRef("stage_at")))
+def _settled_stage(window: Window, rank: int) -> Exists:
+    # Of this wait, whatever its day was when it was settled: another setting does not make it speak twice.
+    return Exists(
+        DueItem.objects.filter(dossier=OuterRef("pk"), kind=window.kind(rank), due_at__gt=OuterRef(window.anchor))
+    )
 
 
 def _reminding(window: Window, now: dt.datetime) -> QuerySet[Dossier, UUID]:
     """Return the keys of the dossiers with a reminder to send: one reached, not in the ledger for its date."""
     wanted = Q(pk__in=[])
-    for day in window.reminders:
-        reached = _waiting(window, day, now).filter(~_settled_stage(window.kind(day)))
+    for rank, day in enumerate(window.reminders):
+        reached = _waiting(window, day, now).filter(~_settled_stage(window, rank))
         wanted |= Q(pk__in=reached.values("pk"))
     return Dossier.objects.filter(wanted).order_by("pk").values_list("pk", flat=True)
 
@@ -134,12 +143,11 @@ def _expiring(window: Window, now: dt.datetime) -> QuerySet[Dossier]:
 
 
 def _warnings(window: Window, now: dt.datetime) -> QuerySet[DueItem]:
-    warned_for = dt.timedelta(days=window.reminders[-1])
     return DueItem.objects.filter(
         dossier=OuterRef("pk"),
-        kind=window.kind(window.reminders[-1]),
+        kind=window.kind(len(window.reminders) - 1),
         outcome=DueItem.Outcome.DONE,
-        due_at=ExpressionWrapper(OuterRef(window.anchor) + warned_for, output_field=DateTimeField()),
+        due_at__gt=OuterRef(window.anchor),
         notice__state=Notice.State.SENT,
         announced_for__lte=now,
     )
@@ -147,7 +155,7 @@ def _warnings(window: Window, now: dt.datetime) -> QuerySet[DueItem]:
 
 def _blocked(now: dt.datetime) -> int:
     return sum(
-        _waiting(window, window.expiry, now).exclude(Exists(_warnings(window, now))).count() for window in WINDOWS
+        _waiting(window, window.expiry, now).exclude(Exists(_warnings(window, now))).count() for window in windows()
     )
 
 
@@ -186,14 +194,14 @@ def _remind(window: Window, pk: UUID, now: dt.datetime) -> bool:
     anchor = getattr(dossier, window.anchor) if dossier else None
     if dossier is None or anchor is None:
         return False
-    reached = [day for day in window.reminders if anchor + dt.timedelta(days=day) <= now]
-    items = [DueItem(dossier=dossier, kind=window.kind(day), due_at=anchor + dt.timedelta(days=day)) for day in reached]
-    kept = set(dossier.due_items.values_list("kind", "due_at"))
-    items = [item for item in items if (item.kind, item.due_at) not in kept]
+    due = ((rank, anchor + dt.timedelta(days=day)) for rank, day in enumerate(window.reminders))
+    reached = [(window.kind(rank), at) for rank, at in due if at <= now]
+    kept = set(dossier.due_items.filter(due_at__gt=anchor).values_list("kind", flat=True))
+    items = [DueItem(dossier=dossier, kind=kind, due_at=at) for kind, at in reached if kind not in kept]
     # The latest stage speaks, unless it already has: what an earlier one would say is then old news.
     for item in items:
         item.outcome, item.done_at = DueItem.Outcome.SKIPPED, now
-    if items and items[-1].kind == window.kind(reached[-1]):
+    if items and items[-1].kind == reached[-1][0]:
         latest = items[-1]
         latest.outcome = DueItem.Outcome.DONE
         latest.announced_for = max(anchor + dt.timedelta(days=window.expiry), now + window.notice)
@@ -211,7 +219,7 @@ def _expire(window: Window, pk: UUID, now: dt.datetime) -> bool:
         return False
     due_at = getattr(dossier, window.anchor) + dt.timedelta(days=window.expiry)
     DueItem.objects.create(
-        dossier=dossier, kind=window.kind(window.expiry), due_at=due_at, outcome=DueItem.Outcome.DONE, done_at=now
+        dossier=dossier, kind=f"{window.name}_expiry", due_at=due_at, outcome=DueItem.Outcome.DONE, done_at=now
     )
     clock_workflow.expire(dossier, due_at=due_at)
     return True

@@ -120,7 +120,7 @@ def test_days_are_not_counted_backwards() -> None:
 
 def test_a_closure_of_the_house_is_no_working_day(settings: Settings) -> None:
     settings.CLOSED_DAYS = [dt.date(2026, 11, 24)]
-    assert calendar.closures() == {dt.date(2026, 11, 24)}
+    assert calendar.closures("56") == {dt.date(2026, 11, 24)}
     assert add_working_days(paris(2026, 11, 23, 9), 1, "56") == paris(2026, 11, 25, 9)
     assert working_days_between(paris(2026, 11, 23, 9), paris(2026, 11, 25, 9), "56") == 1
 

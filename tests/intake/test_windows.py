@@ -95,7 +95,10 @@ class TestDrafts:
     def test_r23_after_a_gap_the_latest_stage_speaks_once_and_the_others_are_written_down(self, draft: Dossier) -> None:
         assert on_day(70).reminders == 1
         assert kinds() == ["dossier_draft_waits"]
-        assert dict(DueItem.objects.values_list("kind", "outcome")) == {"draft_15": "skipped", "draft_45": "done"}
+        assert dict(DueItem.objects.values_list("kind", "outcome")) == {
+            "draft_reminder_1": "skipped",
+            "draft_reminder_2": "done",
+        }
         # The last warning still comes fifteen days before the end, and names it.
         assert "expirera le 7 avril 2026" in Notice.objects.get().body_text
         assert on_day(84.9).expiries == 0
