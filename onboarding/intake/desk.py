@@ -221,6 +221,8 @@ def assign(request: HttpRequest, pk: object) -> HttpResponse:
     colleagues = list(_colleagues(dossier))
     form = AssignForm(request.POST if request.method == "POST" else None, people=colleagues)
     problems: list[Problem] = []
+    if request.POST.get("assignee") == str(dossier.assignee_id) and already_done(dossier, {"assign"}, user):
+        return redirect("desk:detail", pk=dossier.pk)  # a doubled click: the colleague is no choice any more
     if request.method == "POST" and form.is_valid():
         chosen = next(person for person in colleagues if str(person.pk) == form.cleaned_data["assignee"])
         try:
