@@ -10,7 +10,7 @@ from suite.accounts.mandates import mandate
 from suite.accounts.models import User
 from suite.directory.models import Operator
 
-CHANGED = "Les textes à accepter ont changé depuis que vous avez coché cette case : relisez-les, puis acceptez-les."
+CHANGED = "Les textes à accepter ont changé depuis que vous avez coché cette case : relisez-les, puis acceptez-les."
 
 
 def operator_of(dossier: Dossier) -> Operator | None:
@@ -64,7 +64,7 @@ def unaccepted(dossier: Dossier) -> str:
     if not lacking:
         return ""
     names = " ; ".join(text.get_kind_display() for text in lacking)
-    return f"La collectivité n’a pas encore accepté : {names}. Demandez-lui de le faire sur sa page « Conventions »."
+    return f"La collectivité n’a pas encore accepté : {names}. Demandez-lui de le faire sur sa page « Conventions »."
 
 
 def confirm(dossier: Dossier, *, by: User, check: str) -> None:

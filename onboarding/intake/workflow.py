@@ -148,8 +148,7 @@ def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         if _constraint(error) != "dossier_one_open_per_organization":
             raise
         raise GuardFailed(checks.rivals(dossier)) from None
-    problems = [*checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]
-    if problems := problems or checks.accept_terms(sent, by):
+    if problems := checks.sending_problems(sent, by, ticked=dossier):
         raise GuardFailed(problems)
     notifications.received(sent, event)
     return sent
@@ -173,8 +172,7 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         for remark in remarks
         if not remark.touched and not remark.answer
     ]
-    problems = [*unanswered, *checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]
-    if problems := problems or checks.accept_terms(sent, by):
+    if problems := [*unanswered, *checks.sending_problems(sent, by, ticked=dossier)]:
         raise GuardFailed(problems)
     sent.remarks.filter(closed_at__isnull=True).update(closed_at=timezone.now())
     notifications.answered(sent, event)
@@ -338,12 +336,10 @@ def approve(  # noqa: PLR0913 - a decision has these facts
 
 
 def _approval_problems(dossier: Dossier, *, rank: int, check: str) -> list[Problem]:
-    problems = checks.can_submit(dossier)
+    problems = [*checks.can_submit(dossier), *checks.unaccepted_terms(dossier)]
     choice = dossier.names.filter(rank=rank).first()
     if choice is None or (rank and not dossier.accepts_alternatives):
         problems.append(Problem("rank", 0, "Choisissez un des noms que la commune accepte."))
-    if lacking := terms.unaccepted(dossier):
-        problems.append(Problem("terms", 0, lacking))
     if dossier.family != Dossier.Family.SHARED and len(check.strip()) < rules.SHORTEST_CHECK:
         asked = (
             "comment la commune a prouvé qu’elle détient ce nom"
