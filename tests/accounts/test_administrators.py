@@ -153,6 +153,8 @@ class TestLaw:
     def test_the_database_refuses_a_shorter_delay_and_an_early_end(self) -> None:
         change = AdministratorChangeFactory.create(confirmed=True)
         rows = AdministratorChange.objects.filter(pk=change.pk)
+        assert change.confirmed_at
+        assert change.due_at
         with pytest.raises(IntegrityError, match="48_hours"), transaction.atomic():
             rows.update(due_at=change.confirmed_at + dt.timedelta(hours=47))
         early = change.due_at - dt.timedelta(minutes=1)
