@@ -9,15 +9,9 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from dsfr.models import DsfrConfig
 
-from suite.accounts.models import (
-    AccountBlock,
-    AdministratorChange,
-    BreakGlass,
-    Identity,
-    Membership,
-    OperatorRole,
-    User,
-)
+from suite.accounts.administrator_models import AdministratorChange
+from suite.accounts.block_models import AccountBlock
+from suite.accounts.models import BreakGlass, Identity, Membership, OperatorRole, User
 
 
 class Window(admin.ModelAdmin):  # type: ignore[type-arg]  # any model
@@ -72,7 +66,7 @@ class OperatorRoleWindow(Window):
     list_filter = ("active", "role", "operator")
 
 
-# Doors of other packages: allauth's would show secrets and delete factors, Django's make groups, dsfr's rename the site.
+# Doors of other packages: allauth would show secrets and delete factors, Django make groups, dsfr rename the site.
 for model in (Authenticator, EmailAddress, EmailConfirmation, Group, DsfrConfig):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
