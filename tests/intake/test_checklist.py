@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from onboarding.intake import checklist, moves, tasks
+from onboarding.intake import checklist, moves, tasks, workflow
 from onboarding.intake.desk_models import CheckItem, ReadMark
 from onboarding.intake.models import Dossier
 from suite.accounts.models import User
@@ -15,7 +15,7 @@ from suite.directory.models import Operator, Organization
 from suite.journal.models import Event
 from suite.notices.models import Notice
 from tests.factories.directory import CommuneFactory
-from tests.factories.intake import DossierFactory, NameChoiceFactory
+from tests.factories.intake import DossierFactory, NameChoiceFactory, ProposalFactory
 from tests.factories.notices import NoticeFactory
 from tests.intake.browsing import page, said, sign_in
 
@@ -123,6 +123,25 @@ class TestOverride:
         event = Event.objects.get(kind="check_overridden")
         assert (event.actor, event.payload["check"], event.text.comment) == (instructor.pk, "holds", self.WHY)
         assert f"Écarté par {instructor.get_full_name()}" in said(page(desk, f"/instruction/{doubted.pk}/"))
+
+    def test_no_approval_passes_over_a_doubt(self, doubted: Dossier, instructor: User, lead: User) -> None:
+        words = "Homonymes et autres demandes du nom"
+        with pytest.raises(moves.GuardFailed, match=words):
+            workflow.approve(doubted, by=instructor, version=1)
+        Dossier.objects.filter(pk=doubted.pk).update(storage_gb=25, allocation_reason="Archives")
+        with pytest.raises(moves.GuardFailed, match=words):
+            workflow.propose_approval(
+                Dossier.objects.get(pk=doubted.pk), by=instructor, version=1, check="Appel.", reason="Archives."
+            )
+        Dossier.objects.filter(pk=doubted.pk).update(status="second_approval")
+        ProposalFactory.create(dossier=Dossier.objects.get(pk=doubted.pk))
+        with pytest.raises(moves.GuardFailed, match=words):
+            workflow.approve(Dossier.objects.get(pk=doubted.pk), by=lead, version=1, derogation="Vu.")
+        assert not Event.objects.filter(kind__in=["approve", "propose_approval"]).exists()
+
+    def test_a_doubt_set_aside_lets_the_approval_through(self, doubted: Dossier, instructor: User) -> None:
+        checklist.override(doubted, "holds", self.WHY, by=instructor, version=1)
+        assert workflow.approve(doubted, by=instructor, version=1).status == "approved"
 
     def test_the_word_is_void_once_the_evidence_changes(self, doubted: Dossier, instructor: User) -> None:
         checklist.override(doubted, "holds", self.WHY, by=instructor, version=1)

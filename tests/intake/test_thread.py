@@ -16,6 +16,7 @@ from pytest_django import Settings
 
 from onboarding.intake import moves, thread, thread_digests, thread_files
 from onboarding.intake.models import Dossier
+from onboarding.intake.request_models import CoAuthor
 from onboarding.intake.thread_models import Attachment, Message, Reading
 from suite.accounts.models import OperatorRole, User
 from suite.directory.models import Operator, Organization
@@ -81,6 +82,17 @@ class TestWrite:
         thread.write(dossier, "J’ajoute ceci.", by=colleague)
         thread.write(dossier, "Merci.", by=instructor)
         assert colleague.email in recipients("thread_message")
+
+    def test_who_shares_the_dossier_hears_it_and_who_left_does_not(
+        self, dossier: Dossier, agent: User, instructor: User
+    ) -> None:
+        shares = {"active": "avec@a.example", "ended": "parti@a.example", "asked": "demande@a.example"}
+        for state, email in shares.items():
+            CoAuthor.objects.create(
+                dossier=dossier, user=UserFactory.create(email=email), email=email, state=state, answered_by=agent
+            )
+        thread.write(dossier, "Merci.", by=instructor)
+        assert recipients("thread_message") == {dossier.requester_email, agent.email, "avec@a.example"}
 
     def test_a_message_changes_nothing_in_the_dossier(self, dossier: Dossier, instructor: User) -> None:
         before = Dossier.objects.filter(pk=dossier.pk).values().get()

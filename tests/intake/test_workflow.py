@@ -432,6 +432,15 @@ class TestReject:
         assert "contester cette décision" in notice.body_text
         assert "Ce nom &lt; est" in notice.body_html
 
+    def test_the_other_reason_of_a_refusal_is_not_that_of_a_correction(
+        self, commune: Organization, agent: User, anct: Operator, instructor: User
+    ) -> None:
+        dossier = situation(S.IN_REVIEW, commune, agent, anct, instructor)
+        workflow.reject(dossier, ["other"], by=instructor, version=1, message="Voir notre échange.")
+        notice = Notice.objects.get()
+        assert "Autre motif" in notice.body_text
+        assert "Autre point" not in notice.body_text + notice.body_html
+
 
 @pytest.mark.django_db
 class TestApprove:
