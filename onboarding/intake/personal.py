@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from onboarding.agreements.models import Acceptance
-from onboarding.intake import retention
+from onboarding.intake import personal_traces, retention
 from onboarding.intake.models import Dossier, MailboxRequest, Revision
 from onboarding.intake.personal_models import ErasureRequest
 from suite.accounts.mandate_models import MandateProof
@@ -116,6 +116,8 @@ def _sections(user: User | None, email: str, within: Reach) -> Iterator[Section]
     yield from _rights(user, email, within)
     yield from _dossiers(user, email, within)
     if user is not None:
+        for title, category, rows in personal_traces.around(user):
+            yield Section(title, category, rows)
         yield _signatures(user)
         yield _events(user)
     yield _notices(email, within)
@@ -155,6 +157,7 @@ def _rights(user: User | None, email: str, within: Reach) -> Iterator[Section]:
                 "Collectivité": one.organization.name,
                 "Rôle": one.get_role_display(),
                 "État": one.get_state_display(),
+                "Adresse de secours": one.recovery_email,
                 "Depuis": _at(one.created_at),
             }
             for one in user.memberships.select_related("organization")

@@ -4,9 +4,9 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
-from onboarding.intake import retention
 from onboarding.intake.models import Dossier
 from onboarding.intake.personal_models import ErasureRequest
+from onboarding.intake.retention_category import DRAFT_NOTICE
 from suite.journal.models import Event
 from suite.notices.workflow import queue
 
@@ -20,7 +20,7 @@ def purge_soon(dossier: Dossier) -> None:
         key=f"purge:{dossier.pk}",
         context={
             "dossier": dossier,
-            "on": timezone.localdate() + retention.DRAFT_NOTICE,
+            "on": timezone.localdate() + DRAFT_NOTICE,
             "url": f"{settings.PUBLIC_BASE_URL}{page}",
         },
     )

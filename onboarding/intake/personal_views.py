@@ -18,6 +18,7 @@ from dsfr.forms import DsfrBaseForm
 from onboarding.intake import personal, personal_workflow, retention
 from onboarding.intake.personal_models import ErasureRequest
 from onboarding.intake.personal_workflow import PersonalRefused
+from onboarding.intake.retention_category import Basis
 from onboarding.intake.views import _user
 from suite.accounts import sessions, stepup
 from suite.accounts.limits import allow
@@ -146,7 +147,7 @@ def erasure(request: HttpRequest) -> HttpResponse:
         return redirect("intake:personal")
     context = {
         "form": form,
-        "kept": [one for one in retention.REGISTRY if one.basis in {retention.Basis.LAW, retention.Basis.CONTRACT}],
+        "kept": [one for one in retention.REGISTRY if one.basis in {Basis.LAW, Basis.CONTRACT}],
         "waiting": ErasureRequest.objects.filter(user=user, state=ErasureRequest.State.WAITING).first(),
     }
     return render(request, "intake/personal/erasure.html", context, status=422 if request.method == "POST" else 200)

@@ -6,7 +6,7 @@ import uuid
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from onboarding.intake import personal, personal_notifications, retention_jobs
+from onboarding.intake import erasure, personal, personal_notifications, retention_jobs
 from onboarding.intake.models import Dossier
 from onboarding.intake.personal import Reach, Section
 from onboarding.intake.personal_models import ErasureRequest
@@ -93,7 +93,7 @@ def erase(asked: ErasureRequest, *, by: User) -> list[str]:
         old = Notice.objects.filter(recipient__iexact=address, created_at__lte=timezone.now() - NOTICES_KEPT)
         old = old.exclude(state=Notice.State.QUEUED)
         if count := old.count():
-            retention_jobs.erase_notices(old)
+            erasure.erase_notices(old)
             done.append(f"les messages envoyés il y a plus de deux mois ({count})")
     # Last: it takes the address that the others are found by.
     if retention_jobs.forgettable().filter(pk=user.pk).exists():

@@ -1,90 +1,21 @@
 """What we keep about people: which fields, why, on which basis, for how long, and what happens then.
 
 The one table: the public page is drawn from it, the jobs of `retention_jobs` read their delays and fields in it, and a
-test refuses a text column that is neither here nor in `NOT_PERSONAL`.
-
-A new table that belongs to a dossier (a message of the thread, an attachment) needs one line: its fields in
-`DOSSIER_FIELDS`. They are then erased with the dossier, whichever job erases it.
+test refuses a text column that is neither here nor in `retention_fields`.
 """
 
 import datetime as dt
-from dataclasses import dataclass
-from enum import StrEnum
 
+from onboarding.intake import imports, typed_forms
+from onboarding.intake.retention_category import NBSP, Basis, Category, in_words
+from onboarding.intake.retention_fields import DOSSIER_FIELDS
 from suite.accounts.mandate_desk_workflow import KEPT
 from suite.accounts.tasks import SESSIONS_KEPT
+from suite.notices import inbound
 
-NBSP = "\u00a0"
 YEAR = dt.timedelta(days=365)
 MONTH = dt.timedelta(days=30)
 
-
-class Basis(StrEnum):
-    """The ground of article 6 of the RGPD; the value is what the page shows."""
-
-    MISSION = "Mission d’intérêt public (article 6.1.e)"
-    CONTRACT = "Exécution de la convention (article 6.1.b)"
-    LAW = "Obligation légale de répondre de nos décisions (article 6.1.c)"
-    SECURITY = "Intérêt légitime, la sécurité du service (article 6.1.f)"
-
-
-@dataclass(frozen=True)
-class Category:
-    """One line of the page. `period` None: what ends it is said in `since`. `by`: the jobs, or the beat's tasks."""
-
-    code: str
-    what: str
-    why: str
-    basis: Basis
-    period: dt.timedelta | None
-    since: str
-    then: str
-    fields: tuple[str, ...]
-    by: tuple[str, ...]
-
-    @property
-    def kept(self) -> str:
-        """How long, in words."""
-        return f"{in_words(self.period)} {self.since}".strip() if self.period is not None else self.since
-
-
-def in_words(period: dt.timedelta) -> str:
-    """Write a delay as a reader counts: years, months, days."""
-    days = period.days
-    for size, one, many in ((365, "an", "ans"), (30, "mois", "mois"), (1, "jour", "jours")):
-        if days >= size and (days % size <= days // size if size > 1 else True):
-            count = days // size
-            return f"{count}{NBSP}{many if count > 1 else one}"
-    return "aussitôt"
-
-
-# What hangs on a dossier, or is in it. Erased together: a column becomes empty, a row stays to be counted.
-DOSSIER_FIELDS = (
-    "intake.Dossier.requester_given_name",
-    "intake.Dossier.requester_family_name",
-    "intake.Dossier.requester_email",
-    "intake.Dossier.requester_phone",
-    "intake.Dossier.justification",
-    "intake.Dossier.mail_provider",
-    "intake.Dossier.allocation_reason",
-    "intake.Dossier.privacy_contact_name",
-    "intake.Dossier.privacy_contact_email",
-    "intake.Dossier.technical_contact_name",
-    "intake.Dossier.technical_contact_email",
-    "intake.MailboxRequest.given_name",
-    "intake.MailboxRequest.family_name",
-    "intake.MailboxRequest.function",
-    "intake.MailboxRequest.local_part",
-    "intake.MailboxRequest.recovery_email",
-    "intake.MailboxRequest.targets",
-    "intake.Revision.values",
-    "intake.Remark.text",
-    "intake.Remark.answer",
-)
-
-# An abandoned draft: reminders, expiry at 60 days, and its content goes 30 days later.
-DRAFT_WARNED = dt.timedelta(days=23)
-DRAFT_NOTICE = dt.timedelta(days=7)
 
 REGISTRY = (
     Category(
@@ -106,8 +37,26 @@ REGISTRY = (
             "accounts.Identity.uid",
             "accounts.Identity.organization_label",
             "accounts.Identity.roles",
+            "accounts.Membership.recovery_email",
         ),
         ("accounts",),
+    ),
+    Category(
+        "administrators",
+        "Changements de gestionnaire et comptes désactivés : motif, adresse de secours demandée",
+        "Répondre de qui a pris ou rendu l’accès d’une collectivité",
+        Basis.LAW,
+        5 * YEAR,
+        "après la décision",
+        "Les motifs et l’adresse sont effacés ; il reste qu’un changement a eu lieu",
+        (
+            "accounts.AdministratorChange.email",
+            "accounts.AdministratorChange.reason",
+            "accounts.AdministratorChange.ending",
+            "accounts.AdministratorChange.objection_digest",
+            "accounts.AccountBlock.reason",
+        ),
+        ("administrators", "blocks"),
     ),
     Category(
         "asked",
@@ -184,15 +133,15 @@ REGISTRY = (
         "Brouillons abandonnés : tout ce qui y a été saisi",
         "Permettre de reprendre une demande commencée",
         Basis.MISSION,
-        3 * MONTH,
-        "après la dernière modification (expiration à 60 jours, avertissement 7 jours avant l’effacement)",
+        None,
+        "au délai des réglages",
         "Le contenu est effacé ; il reste qu’un brouillon a existé",
         DOSSIER_FIELDS,
         ("warnings", "drafts"),
     ),
     Category(
         "refused",
-        "Demandes refusées, retirées, expirées ou annulées : demandeur, boîtes, messages, remarques",
+        "Demandes refusées, retirées, expirées ou annulées : demandeur, boîtes, coauteurs, échanges, remarques",
         "Répondre à une contestation de la décision",
         Basis.LAW,
         2 * YEAR,
@@ -203,7 +152,7 @@ REGISTRY = (
     ),
     Category(
         "accepted",
-        "Demandes acceptées : demandeur, boîtes, messages, remarques",
+        "Demandes acceptées : demandeur, boîtes, coauteurs, échanges, remarques",
         "Répondre de la décision et de la mise en service",
         Basis.LAW,
         5 * YEAR,
@@ -270,8 +219,59 @@ REGISTRY = (
             "notices.Notice.body_html",
             "notices.Notice.dedupe_key",
             "notices.Notice.error",
+            "notices.Notice.url",
         ),
         ("notices",),
+    ),
+    Category(
+        "inbound",
+        "Réponses par courriel, telles qu’elles arrivent, scellées",
+        "Les ranger dans les échanges de la demande",
+        Basis.MISSION,
+        inbound.KEPT,
+        "après leur rangement",
+        "Le courriel est effacé ; le message rangé suit la demande",
+        ("notices.Inbound.sender", "notices.Inbound.sealed", "notices.Inbound.reason"),
+        ("suite.notices.tasks.forget_inbound",),
+    ),
+    Category(
+        "typed",
+        "Formulaire envoyé après la fin d’une session, tableau de boîtes lu et pas encore confirmé",
+        "Ne pas faire taper deux fois",
+        Basis.MISSION,
+        None,
+        f"{typed_forms.KEPT.seconds // 3600}{NBSP}heure pour le formulaire, {in_words(imports.KEPT)} pour le tableau",
+        "La ligne est effacée",
+        (
+            "intake.TypedForm.path",
+            "intake.TypedForm.fields",
+            "intake.TypedForm.browser",
+            "intake.MailboxImport.rows",
+            "intake.MailboxImport.ignored",
+        ),
+        ("onboarding.intake.tasks.forget",),
+    ),
+    Category(
+        "bulk",
+        "Actes des instructeurs sur plusieurs demandes à la fois : demandes choisies, motif envoyé",
+        "Montrer ce qui a été fait de chaque demande",
+        Basis.MISSION,
+        3 * MONTH,
+        "",
+        "La liste est effacée ; chaque acte reste au journal de sa demande",
+        ("intake.BulkAct.options", "intake.BulkAct.items"),
+        ("bulk",),
+    ),
+    Category(
+        "desk",
+        "Vues enregistrées par les instructeurs",
+        "Retrouver les demandes que l’on suit",
+        Basis.MISSION,
+        None,
+        "tant que leur auteur les garde, et au plus tard avec son compte",
+        "La ligne est effacée",
+        ("intake.SavedView.name", "intake.SavedView.query"),
+        ("accounts",),
     ),
     Category(
         "sessions",
@@ -353,34 +353,3 @@ REGISTRY = (
 )
 
 BY_CODE = {category.code: category for category in REGISTRY}
-
-# Text columns that say nothing of a person, each with its reason. `app.Model.*`: all those of the model.
-NOT_PERSONAL = {
-    "accounts.MandateProof.case_reference": "the number of a dossier",
-    "accounts.Membership.siret": "an establishment of a public body",
-    "accounts.Invitation.digest": "of a random token",
-    "accounts.Invitation.role": "a code",
-    "accounts.RelinkRequest.reference": "of a page of refusal",
-    "accounts.Document.sha256": "of a file",
-    "accounts.Tally.scope": "a code",
-    "agreements.Text.*": "contracts of public bodies, published",
-    "agreements.PriceLine.*": "prices, published",
-    "agreements.Acceptance.digest": "of a text",
-    "agreements.Asked.*": "codes of what was asked of a collectivité",
-    "analytics.*": "groups of communes and counts",
-    "audits.*": "the public records of a domain",
-    "catalog.*": "services and counts",
-    "directory.*": "public data on collectivités, from the official geographic code",
-    "intake.Dossier.reference": "a number",
-    "intake.Dossier.terms_version": "a version",
-    "intake.Dossier.verdict": "the population of a commune",
-    "intake.NameChoice.*": "domain names of a commune",
-    "intake.Remark.reason": "a code",
-    "intake.Remark.fields": "codes",
-    "journal.Event.*": "codes, hashes and pseudonymous identifiers: `record` takes no personal text in a payload",
-    "notices.Notice.kind": "a code",
-    "provisioning.Deployment.domain": "of a commune",
-    "provisioning.Step.code": "a code",
-    "sessions.Session.*": "a random key",
-    "account.EmailConfirmation.*": "allauth's, unused: no account has an e-mail to confirm",
-}

@@ -5,15 +5,11 @@ transaction that locks its rows, and reads again whether they are due.
 """
 
 import datetime as dt
-import hashlib
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.apps import apps
-from django.contrib.postgres.fields import ArrayField
 from django.contrib.sessions.models import Session
 from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -22,9 +18,14 @@ from django.utils import timezone
 
 from onboarding.agreements.models import Acceptance, Confirmation, Signatory
 from onboarding.intake import retention
+from onboarding.intake.desk_models import BulkAct, SavedView
+from onboarding.intake.erasure import erase_dossiers, erase_notices
 from onboarding.intake.models import Dossier
 from onboarding.intake.personal_models import DossierErasure, ErasureRequest
+from onboarding.intake.retention_category import DRAFT_NOTICE, draft_kept
 from onboarding.provisioning.models import Deployment, Resource, Step
+from suite.accounts.administrator_models import AdministratorChange
+from suite.accounts.block_models import AccountBlock
 from suite.accounts.mandate_models import Document, Letter, MandateProof, Objection
 from suite.accounts.models import (
     AccessRequest,
@@ -120,46 +121,6 @@ def _before(category: str, now: dt.datetime) -> dt.datetime:
     return now - period
 
 
-# --- Emptying columns -------------------------------------------------------------------------------------------------
-
-
-def empty_value(field: "models.Field[Any, Any]") -> Any:  # noqa: ANN401 - of any column
-    """Return what a column holds once erased."""
-    if isinstance(field, models.JSONField):
-        return {}
-    if isinstance(field, ArrayField):
-        return []
-    return None if field.null else ""
-
-
-def columns_of(names: Iterable[str]) -> dict[type[models.Model], dict[str, Any]]:
-    """Return, model by model, what to write in the columns of a registry's entry."""
-    found: dict[type[models.Model], dict[str, Any]] = defaultdict(dict)
-    for name in names:
-        app, model_name, field = name.split(".")
-        model = apps.get_model(app, model_name)
-        column = model._meta.get_field(field)  # noqa: SLF001 - Django's documented API
-        assert isinstance(column, models.Field)  # noqa: S101 - no relation is listed
-        found[model][field] = empty_value(column)
-    return found
-
-
-def erase_dossiers(pks: list[Any]) -> None:
-    """Empty all personal text of these dossiers: theirs, their rows', their events' and their notices'.
-
-    What is counted stays: the dossier, its dates and territory, its rows without their words, the chain of its events.
-    """
-    for model, values in columns_of(retention.DOSSIER_FIELDS).items():
-        key = "pk__in" if model is Dossier else "dossier__in"
-        model._default_manager.filter(**{key: pks}).update(**values)  # noqa: SLF001 - Django's documented API
-    events = Event.objects.filter(stream="dossier", subject__in=pks)
-    EventText.objects.filter(event__in=events.values("pk")).update(actor_label="", comment="")
-    erase_notices(Notice.objects.filter(event__in=events.values("pk")).exclude(state=Notice.State.QUEUED))
-    now = timezone.now()
-    for pk in pks:
-        DossierErasure.objects.update_or_create(dossier_id=pk, defaults={"erased_at": now})
-
-
 def _not_erased() -> Q:
     return ~Q(Exists(DossierErasure.objects.filter(dossier=OuterRef("pk"), erased_at__isnull=False)))
 
@@ -174,7 +135,10 @@ def _abandoned() -> QuerySet[Dossier]:
 def _drafts_to_warn(now: dt.datetime) -> Rows:
     warned = DossierErasure.objects.filter(dossier=OuterRef("pk"), warned_at__isnull=False)
     return _abandoned().filter(
-        ~Exists(warned), ~Q(requester_email=""), status=S.EXPIRED, changed_at__lte=now - retention.DRAFT_WARNED
+        ~Exists(warned),
+        ~Q(requester_email=""),
+        status=S.EXPIRED,
+        changed_at__lte=now - draft_kept() + DRAFT_NOTICE,
     )
 
 
@@ -189,9 +153,9 @@ def _warn(pks: list[Any]) -> None:
 
 def _drafts(now: dt.datetime) -> Rows:
     """An expired draft goes a week after the warning, a withdrawn one, or one that nobody can be told of, by itself."""
-    told = DossierErasure.objects.filter(dossier=OuterRef("pk"), warned_at__lte=now - retention.DRAFT_NOTICE)
+    told = DossierErasure.objects.filter(dossier=OuterRef("pk"), warned_at__lte=now - DRAFT_NOTICE)
     return _abandoned().filter(
-        Exists(told) | Q(requester_email="") | Q(status=S.WITHDRAWN), changed_at__lte=now - retention.MONTH
+        Exists(told) | Q(requester_email="") | Q(status=S.WITHDRAWN), changed_at__lte=now - draft_kept()
     )
 
 
@@ -199,7 +163,10 @@ def erase_drafts(pks: list[Any]) -> None:
     """A draft was nobody's business but its author's: its rows go too."""
     erase_dossiers(pks)
     for dossier in Dossier.objects.filter(pk__in=pks):
-        for rows in (dossier.names, dossier.mailboxes, dossier.requested_services, dossier.revisions, dossier.remarks):
+        for rows in (
+            dossier.names, dossier.mailboxes, dossier.requested_services, dossier.revisions, dossier.remarks,
+            dossier.co_authors, dossier.claims,
+        ):  # fmt: skip
             rows.all().delete()
 
 
@@ -231,18 +198,8 @@ def _journal(now: dt.datetime) -> Rows:
 
 def _notices(now: dt.datetime) -> Rows:
     return Notice.objects.filter(created_at__lte=_before("notices", now)).exclude(
-        Q(state=Notice.State.QUEUED) | Q(recipient="")
+        Q(state=Notice.State.QUEUED) | Q(dedupe_key__startswith="erased:")
     )
-
-
-def erase_notices(rows: QuerySet[Notice]) -> None:
-    """Keep that these messages left, and when; not to whom, nor what they said."""
-    for pk, key in rows.values_list("pk", "dedupe_key"):
-        # The key names the recipient: its digest still says that this very message left.
-        hidden = key if key.startswith("erased:") else f"erased:{hashlib.sha256(key.encode()).hexdigest()}"
-        Notice.objects.filter(pk=pk).update(
-            dedupe_key=hidden, recipient="", subject="", body_text="", body_html="", error=""
-        )
 
 
 def _signatures(now: dt.datetime) -> Rows:
@@ -313,6 +270,31 @@ def _requests(now: dt.datetime) -> Rows:
     return answered.exclude(message="", answer="")
 
 
+def _administrators(now: dt.datetime) -> Rows:
+    return AdministratorChange.objects.filter(ended_at__lte=_before("administrators", now)).exclude(
+        reason="", ending="", objection_digest=""
+    )
+
+
+def _erase_administrators(pks: list[Any]) -> None:
+    rows = AdministratorChange.objects.filter(pk__in=pks)
+    rows.update(reason="", ending="", objection_digest="")
+    # A change of address has one: the database's own law.
+    rows.exclude(email="").update(email="efface@efface.invalid")
+
+
+def _blocks(now: dt.datetime) -> Rows:
+    return AccountBlock.objects.filter(decided_at__lte=_before("administrators", now)).exclude(reason="")
+
+
+def _bulk(now: dt.datetime) -> Rows:
+    return BulkAct.objects.filter(created_at__lte=_before("bulk", now))
+
+
+def _delete_bulk(pks: list[Any]) -> None:
+    BulkAct.objects.filter(pk__in=pks).delete()
+
+
 def _places(now: dt.datetime) -> Rows:
     return OperatorRole.objects.filter(active=False, changed_at__lte=_before("asked", now)).exclude(suspended_for="")
 
@@ -348,6 +330,8 @@ def erase_accounts(pks: list[Any]) -> None:
             revoked_at=identity.revoked_at or timezone.now(),
         )  # fmt: skip
     UserSession.objects.filter(user__in=pks).delete()
+    Membership.objects.filter(user__in=pks).update(recovery_email="")
+    SavedView.objects.filter(owner__in=pks).delete()
 
 
 def _columns(model: type[models.Model], **values: str) -> Callable[[list[Any]], None]:
@@ -376,6 +360,9 @@ JOBS = (
     Job("relinks", "asked", _relinks, _erase_relinks),
     Job("places", "asked", _places, _columns(OperatorRole, suspended_for="")),
     Job("requests", "requests", _requests, _columns(ErasureRequest, message="", answer="")),
+    Job("administrators", "administrators", _administrators, _erase_administrators),
+    Job("blocks", "administrators", _blocks, _columns(AccountBlock, reason="")),
+    Job("bulk", "bulk", _bulk, _delete_bulk),
     Job("sessions", "cookies", lambda now: Session.objects.filter(expire_date__lt=now), _delete_sessions),
     Job("accounts", "account", _accounts, erase_accounts),
 )

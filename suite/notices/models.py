@@ -85,7 +85,10 @@ class Notice(models.Model):
                 name="notice_sent_has_a_date",
             ),
             models.CheckConstraint(
-                condition=~models.Q(recipient="") | models.Q(state="nobody"), name="notice_has_an_address"
+                condition=~models.Q(recipient="")
+                | models.Q(state="nobody")
+                | models.Q(dedupe_key__startswith="erased:"),
+                name="notice_has_an_address",
             ),
             models.CheckConstraint(
                 condition=~models.Q(state="bounced") | models.Q(bounced_at__isnull=False),

@@ -5,27 +5,37 @@ import json
 import uuid
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
 from celery import current_app
 from django.apps import apps
-from django.conf import settings
+from django.conf import settings as site
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import models
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from onboarding.agreements.models import Acceptance, Signatory
 from onboarding.intake import retention, retention_jobs, workflow
+from onboarding.intake.desk_models import BulkAct, CheckItem, DecisionDraft, SavedView
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice, Revision
 from onboarding.intake.personal_models import DossierErasure
+from onboarding.intake.proposal_models import Proposal
+from onboarding.intake.request_models import Claim, CoAuthor, MailboxImport
+from onboarding.intake.retention_category import in_words
+from onboarding.intake.retention_fields import NOT_PERSONAL
 from onboarding.intake.retention_jobs import run
-from onboarding.intake.tasks import forget
+from onboarding.intake.tasks import retain
+from onboarding.intake.thread_models import Attachment, Mention, Message, MessageVersion
 from onboarding.provisioning.models import Deployment, Resource
+from suite.accounts.administrator_models import AdministratorChange
+from suite.accounts.block_models import AccountBlock
 from suite.accounts.models import Identity, Invitation, Membership, User, UserSession
 from suite.directory.models import Operator, Organization
 from suite.journal.models import Event, EventText
@@ -33,9 +43,11 @@ from suite.journal.workflow import record, verify
 from suite.notices.models import Notice
 from suite.notices.workflow import queue
 from tests.factories.accounts import IdentityFactory, MembershipFactory, OperatorRoleFactory, UserFactory
-from tests.factories.intake import DossierFactory, RemarkFactory
+from tests.factories.directory import CommuneFactory
+from tests.factories.intake import DossierFactory, ProposalFactory, RemarkFactory
 from tests.factories.mandates import MandateProofFactory
 from tests.factories.provisioning import deployment
+from tests.factories.thread import MessageFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -77,11 +89,10 @@ class TestRegistry:
             column
             for column in scanned()
             if column not in kept
-            and not {column, f"{column.rpartition('.')[0]}.*", f"{column.partition('.')[0]}.*"}
-            & set(retention.NOT_PERSONAL)
+            and not {column, f"{column.rpartition('.')[0]}.*", f"{column.partition('.')[0]}.*"} & set(NOT_PERSONAL)
         ]
         assert not unknown, (
-            "Add each to a category of onboarding/intake/retention.py (DOSSIER_FIELDS, if it belongs to a dossier), "
+            "Add each to a category of onboarding/intake/retention.py (retention_fields, if it belongs to a dossier), "
             f"or to NOT_PERSONAL with its reason: {unknown}"
         )
 
@@ -93,19 +104,19 @@ class TestRegistry:
 
     def test_every_exception_names_something_that_exists(self) -> None:
         columns = scanned()
-        for name in retention.NOT_PERSONAL:
+        for name in NOT_PERSONAL:
             stem = name.removesuffix("*")
             assert any(column == name or (name.endswith("*") and column.startswith(stem)) for column in columns), name
 
     def test_every_category_is_applied_by_a_job_or_a_task_of_the_beat(self) -> None:
         current_app.loader.import_default_modules()
-        scheduled = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+        scheduled = {str(entry["task"]) for entry in site.CELERY_BEAT_SCHEDULE.values()}
         jobs = {job.code for job in retention_jobs.JOBS}
         for category in retention.REGISTRY:
             assert set(category.by) <= jobs | scheduled, category.code
             assert category.by or category.period is None, category.code
         assert {job.category for job in retention_jobs.JOBS} <= set(retention.BY_CODE)
-        assert "onboarding.intake.tasks.forget" in scheduled
+        assert "onboarding.intake.tasks.retain" in scheduled
 
     def test_the_public_page_is_drawn_from_it(self, client: Client) -> None:
         html = client.get("/donnees-personnelles/").content.decode()
@@ -117,7 +128,7 @@ class TestRegistry:
         ("days", "words"), [(730, "2 ans"), (90, "3 mois"), (183, "6 mois"), (30, "1 mois"), (7, "7 jours")]
     )
     def test_a_delay_is_written_as_a_reader_counts(self, days: int, words: str) -> None:
-        assert retention.in_words(dt.timedelta(days=days)).replace("\u00a0", " ") == words
+        assert in_words(dt.timedelta(days=days)).replace("\u00a0", " ") == words
 
 
 @pytest.fixture
@@ -245,6 +256,70 @@ class TestClosedDossiers:
         for word in ("Dupont", "Camille", "ailleurs.example", "02 97", "Redon"):
             assert word not in everything, word
 
+    def test_all_that_was_written_around_it_goes_with_it(  # noqa: PLR0917 - pytest's fixtures
+        self,
+        now: dt.datetime,
+        agent: User,
+        instructor: User,
+        anct: Operator,
+        tmp_path: Path,
+        settings: Settings,
+        django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    ) -> None:
+        settings.ATTACHMENTS_DIR = tmp_path
+        word = "Zéphyrine"
+        dossier, living = (
+            DossierFactory.create(
+                rejected=True, organization=commune, author=agent, operator=anct, assignee=instructor,
+                changed_at=now - age * DAY,
+            )
+            for age, commune in ((731, CommuneFactory.create()), (700, CommuneFactory.create()))
+        )  # fmt: skip
+        for one in (dossier, living):
+            message = MessageFactory.create(dossier=one, body=word, original=word, author_label=word, author=agent)
+            MessageVersion.objects.create(message=message, body=word)
+            (tmp_path / f"{one.pk}").write_bytes(b"%PDF")
+            Attachment.objects.create(
+                message=message, name=f"{word}.pdf", kind="pdf", stored_name=f"{one.pk}", size=4, sha256="0" * 64
+            )
+            Mention.objects.create(message=message, user=instructor)
+            Claim.objects.create(dossier=one, fact="name", shown="x", claimed=word, reason=word, author=agent)
+            share = CoAuthor.objects.create(
+                dossier=one, user=agent, email=f"{word}@a.example", message=word, state="asked"
+            )
+            record("co_author", share.pk, "asked", by=agent, comment=word)
+            DecisionDraft.objects.create(
+                user=instructor, dossier=one, decision="reject", fields={"message": [word]}, letters=[{"text": word}],
+                dossier_version=1,
+            )  # fmt: skip
+            CheckItem.objects.create(
+                dossier=one, code="contact", result="manual", evidence=word, source="x", dossier_version=1,
+                fetched_at=now, valid_until=now, overridden_by=instructor, overridden_at=now, why=word,
+            )  # fmt: skip
+            MailboxImport.objects.create(dossier=one, version=1, author=agent, rows=[{"given_name": word}])
+            ProposalFactory.create(
+                dossier=one, proposer=instructor, reason=word, check_made=word, closed_at=now, outcome="ended"
+            )
+            Revision.objects.create(
+                dossier=one, version=9, step=2, values={"a": word}, before={"a": word}, author=agent
+            )
+        with django_capture_on_commit_callbacks(execute=True):
+            run(only="refused")
+
+        around = (
+            Message, MessageVersion, Attachment, Claim, CoAuthor, DecisionDraft, CheckItem, MailboxImport, Proposal,
+            Revision, EventText,
+        )  # fmt: skip
+        left = {
+            model.__name__: [row for row in map(repr, model._default_manager.values()) if word in row]  # noqa: SLF001
+            for model in around
+        }
+        assert {name: len(rows) for name, rows in left.items()} == dict.fromkeys(left, 1)  # the living one's
+        assert Message.objects.get(dossier=dossier).body == "Texte effacé."
+        assert not (tmp_path / f"{dossier.pk}").exists()
+        assert (tmp_path / f"{living.pk}").exists()
+        assert verify() == []
+
     def test_who_signed_a_refused_dossier_goes_with_it(self, now: dt.datetime) -> None:
         refused = DossierFactory.create(rejected=True, changed_at=now - 731 * DAY)
         kept = DossierFactory.create(sent=True)
@@ -315,6 +390,26 @@ class TestTheRest:
 
         assert (old.reason, live.reason) == ("", "Note")
 
+    def test_old_decisions_on_accounts_and_bulk_acts_lose_their_words(self, now: dt.datetime, lead: User) -> None:
+        for age in (1826, 1000):
+            then = now - age * DAY
+            AccountBlock.objects.create(
+                user=UserFactory.create(), kind="block", state="refused", reason="Départ", asked_by=lead, asked_at=then,
+                decided_at=then,
+            )  # fmt: skip
+            AdministratorChange.objects.create(
+                organization=CommuneFactory.create(), kind="email", state="cancelled", person=UserFactory.create(),
+                email="neuve@a.example", reason="Perdue", ending="Erreur", asked_by=lead, speaker=UserFactory.create(), asked_at=then, ended_at=then,
+            )  # fmt: skip
+        for age in (91, 80):
+            BulkAct.objects.create(user=lead, act="assign", items=[{"name": "Yeu"}], created_at=now - age * DAY)
+        run()
+
+        assert sorted(AccountBlock.objects.values_list("reason", flat=True)) == ["", "Départ"]
+        assert sorted(AdministratorChange.objects.values_list("reason", "ending")) == [("", ""), ("Perdue", "Erreur")]
+        assert AdministratorChange.objects.filter(email="neuve@a.example").count() == 1
+        assert BulkAct.objects.count() == 1
+
     def test_a_closed_service_forgets_its_people_after_a_year(self, now: dt.datetime) -> None:
         closed, live = deployment(), deployment()
         Deployment.objects.filter(pk=closed.pk).update(closed_at=now - 366 * DAY)
@@ -334,6 +429,7 @@ class TestAccounts:
         user: User = UserFactory.create(last_login=now - 731 * DAY, **facts)
         IdentityFactory.create(user=user)
         UserSession.objects.create(user=user, device="Firefox", started_at=now)
+        SavedView.objects.create(owner=user, name="Les miennes", query="q=dupont")
         return user
 
     def test_an_account_without_rights_is_forgotten_after_two_years(self, now: dt.datetime) -> None:
@@ -349,6 +445,7 @@ class TestAccounts:
         assert identity.revoked_at
         assert identity.sub.startswith("erased-")
         assert not UserSession.objects.filter(user=user).exists()
+        assert not SavedView.objects.filter(owner=user).exists()
 
     @pytest.mark.parametrize(
         "holding",
@@ -404,7 +501,7 @@ class TestCommand:
 
     def test_the_journal_keeps_counts_only(self, now: dt.datetime) -> None:
         DossierFactory.create(rejected=True, changed_at=now - 731 * DAY)
-        forget()
+        retain()
         event = Event.objects.get(stream="retention", payload__job="refused")
 
         assert event.payload == {"job": "refused", "rows": 1}
