@@ -14,9 +14,14 @@ from django.conf import settings
 from django.template import Context, Engine
 from django.utils import timezone
 
+from onboarding.agreements.models import Text
 from onboarding.intake.models import Dossier
+from onboarding.intake.personal_models import ErasureRequest
+from onboarding.intake.proposal_models import Proposal
 from onboarding.intake.thread_models import Message
 from onboarding.provisioning.models import Deployment
+from suite.accounts.administrator_models import AdministratorChange
+from suite.accounts.block_models import AccountBlock
 from suite.accounts.mandate_models import MandateProof
 from suite.accounts.models import AccessRequest, Invitation, Membership, OperatorRole, RelinkRequest, User
 from suite.directory.models import Operator, Organization
@@ -57,6 +62,10 @@ def samples() -> dict[str, Any]:
     )
     deployment = Deployment(organization=commune, operator=operator, domain="ile-essai.collectivite.fr")
     soon = timezone.now() + dt.timedelta(days=7)
+    change = AdministratorChange(
+        organization=commune, kind="recover", state="confirmed", person=person, replaced=colleague, asked_by=colleague,
+        reason="Le gestionnaire est parti.", ending="L’opposition est fondée.", due_at=soon,
+    )  # fmt: skip
     words = "Le nom demandé convient.\n\nIl manque la délibération <du conseil>\u00a0: pouvez-vous la joindre\u00a0?"
     url = f"{settings.PUBLIC_BASE_URL}/demandes/{dossier.pk}/"
     return {
@@ -91,7 +100,6 @@ def samples() -> dict[str, Any]:
         "reference": "0123456789ab",
         "code": "34AC 79EF",
         "minutes": 30,
-        "asked": AccessRequest(user=person, organization=commune, message="Je remplace la secrétaire."),
         "membership": Membership(user=person, organization=commune),
         "place": OperatorRole(user=colleague, operator=operator),
         "proof": MandateProof(organization=commune, user=person, requested_by=person, route="document"),
@@ -110,6 +118,30 @@ def samples() -> dict[str, Any]:
         "accepted": True,
         "why": "Cette demande est close (retirée)\u00a0: ses échanges restent lisibles.",
         "news": [("Une note vous nomme", url), ("La demande D-2026-00043 est retirée", url)],
+        "fqdn": "ile-essai.collectivite.fr",
+        "alternatives": [
+            {"fqdn": "rives-essai.fr", "word": "Libre", "note": "Le registre le dit libre."},
+            {"fqdn": "lile-essai.fr", "word": "Inconnu", "note": "Le registre ne répond pas."},
+        ],
+        "proposal": Proposal(
+            dossier=dossier, proposer=colleague, reason="Vérifié.", created_at=timezone.now(), lapses_at=soon
+        ),
+        "proposer": colleague,
+        "closes_at": soon,
+        "change": change,
+        "decision": AccountBlock(user=person, kind="block", reason="Vous avez quitté la mairie.", asked_by=colleague),
+        "election": timezone.localdate(),
+        "count": 2,
+        "on": soon.date(),
+        "due_on": soon.date(),
+        "over": False,
+        "texts": [
+            Text(title="Convention d’essai", number=2, effective_on=soon.date(), changes="L’hébergeur."),
+            Text(title="Clauses de sous-traitance", number=1, effective_on=soon.date()),
+        ],
+        "asked": AccessRequest(user=person, organization=commune, message="Je remplace la secrétaire."),
+        "erased": ["account"],
+        "admitted": True,
         "sections": [Section("Demandes en retard", (("D-2026-00044, L’Île-d’Essai", url),))],
     }
 
@@ -127,9 +159,37 @@ def _written() -> dict[str, Any]:
     return {"message": message}
 
 
+def _change(**facts: Any) -> AdministratorChange:  # noqa: ANN401 - columns
+    known = samples()["change"]
+    columns = ("organization", "person", "asked_by", "reason", "due_at", "kind", "state")
+    return AdministratorChange(**{name: getattr(known, name) for name in columns} | facts)
+
+
+def _erasure() -> ErasureRequest:
+    now = timezone.now()
+    return ErasureRequest(asked_at=now, due_on=timezone.localdate(), answer="Votre compte est effacé.")
+
+
 # What one kind is told that differs from the pool, case by case.
 CASES: dict[str, dict[str, Mapping[str, Any]]] = {
     "access_answered": {"accepted": {}, "refused": {"accepted": False}},
+    "account_blocked": {
+        "": {},
+        "unblock": {"decision": AccountBlock(kind="unblock", reason="La personne est revenue.")},
+    },
+    "administrator_announced": {"": {}, "email": {"change": _change(kind="email", email="neuve@commune.example")}},
+    "administrator_to_decide": {"": {}, "objected": {"change": _change(state="objected")}},
+    "administrator_told": {
+        state: {"change": _change(state=state, ending="L’opposition est fondée.")}
+        for state in ("done", "objected", "cancelled")
+    },
+    "agreements_to_accept": {"": {}, "over": {"over": True}},
+    "erasure_answered": {"": {"asked": _erasure()}, "nothing": {"asked": _erasure(), "erased": []}},
+    "erasure_asked": {"": {"asked": _erasure()}},
+    "name_answered": {"": {}, "refused": {"accepted": False}},
+    "name_taken": {"": {}, "none": {"alternatives": []}},
+    "name_taken_desk": {"": {}, "none": {"alternatives": []}},
+    "dossier_join_answered": {"": {}, "refused": {"admitted": False, "url": ""}},
     "break_glass": {"": {"what": "Un compte de secours a été ouvert."}},
     "digest": {"": {}, "late_only": {"news": []}, "news_only": {"sections": []}},
     "dossier_approved": {"": {}, "no_domain": {"domain": ""}},

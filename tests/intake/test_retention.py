@@ -399,7 +399,8 @@ class TestTheRest:
             )  # fmt: skip
             AdministratorChange.objects.create(
                 organization=CommuneFactory.create(), kind="email", state="cancelled", person=UserFactory.create(),
-                email="neuve@a.example", reason="Perdue", ending="Erreur", asked_by=lead, speaker=UserFactory.create(), asked_at=then, ended_at=then,
+                email="neuve@a.example", reason="Perdue", ending="Erreur", asked_by=lead,
+                speaker=UserFactory.create(), asked_at=then, ended_at=then,
             )  # fmt: skip
         for age in (91, 80):
             BulkAct.objects.create(user=lead, act="assign", items=[{"name": "Yeu"}], created_at=now - age * DAY)

@@ -120,6 +120,12 @@ class TestAnswers:
         assert response.authority[0].rdtype == dns.rdatatype.NS
         assert Resolver().lookup(f"x.ailleurs.{DOMAIN}", "A").outcome == "unknown"
 
+    def test_what_our_records_name_is_found_so_that_our_own_domain_passes_every_rule(self, port: int) -> None:
+        assert Resolver().lookup("mx1.mail.suite.example", "A").outcome == "answer"
+        required = {"2.4", "2.5", "2.6", "2.7", "B1", "B2"}
+        findings = inspect(gather(DOMAIN, selectors=[LocalMail().spec(DOMAIN).dkim_selector]))
+        assert {one.id: one.state for one in findings if one.id in required} == dict.fromkeys(required, "pass")
+
     def test_a_zone_of_somebody_else_is_refused_which_is_unknown(self, port: int) -> None:
         assert ask(port, "google.com", "MX").rcode() == dns.rcode.REFUSED
         assert Resolver().lookup("google.com", "MX").outcome == "unknown"

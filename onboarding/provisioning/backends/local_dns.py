@@ -25,6 +25,7 @@ import dns.rrset
 
 from onboarding.provisioning.backends import world
 from onboarding.provisioning.backends.local import NAME_SERVERS
+from onboarding.provisioning.backends.local_mail import HOST_RECORDS, HOST_ZONE
 from onboarding.provisioning.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -128,6 +129,8 @@ def _zone_of(
     """Return the closest zone that holds the name; the DS of a zone belongs to its parent."""
     candidate = name.parent() if kind == dns.rdatatype.DS and name != dns.name.root else name
     while candidate != dns.name.root:
+        if _key(candidate) == HOST_ZONE:
+            return candidate, 1
         row = connection.execute("SELECT serial FROM zones WHERE name = ?", (_key(candidate),)).fetchone()
         if row is not None:
             return candidate, row["serial"]
@@ -140,6 +143,7 @@ def _rrsets(
 ) -> list[dns.rrset.RRset]:
     rows = connection.execute("SELECT * FROM rrsets WHERE zone = ? AND name = ?", (_key(apex), _key(name)))
     found = [_rrset(name, row["ttl"], row["type"], json.loads(row["contents"])) for row in rows]
+    found += [_rrset(name, 3600, kind, values) for (host, kind), values in HOST_RECORDS.items() if host == _key(name)]
     if name == apex:
         found += [_soa(apex, serial, 3600), _rrset(apex, 3600, "NS", NAME_SERVERS)]
     return found

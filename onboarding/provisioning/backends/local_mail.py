@@ -15,6 +15,15 @@ from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 
 MX = ((10, "mx1.mail.suite.example."), (20, "mx2.mail.suite.example."))
 SPF = "include:_spf.mail.suite.example"
+# The mail host's own zone, as it would stand in the DNS: what our records name must be found.
+HOST_ZONE = "mail.suite.example"
+HOST_RECORDS = {
+    ("mx1.mail.suite.example", "A"): ("192.0.2.25",),
+    ("mx1.mail.suite.example", "AAAA"): ("2001:db8::25",),
+    ("mx2.mail.suite.example", "A"): ("192.0.2.26",),
+    ("mx2.mail.suite.example", "AAAA"): ("2001:db8::26",),
+    ("_spf.mail.suite.example", "TXT"): ("v=spf1 ip4:192.0.2.24/30 ip6:2001:db8::/64 -all",),
+}
 SELECTOR = "suite"
 
 
