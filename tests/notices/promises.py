@@ -47,9 +47,6 @@ PROMISES: dict[str, str] = {
     "Vous pouvez transmettre une nouvelle demande, ou contester cette décision dans les deux mois en écrivant à ….": (
         f"{_KEPT}::test_r08_a_refusal_is_discussed_for_two_months"
     ),
-    "Vous pouvez en transmettre une nouvelle, ou contester cette décision dans les deux mois en écrivant à ….": (
-        f"{_KEPT}::test_r08_a_refusal_is_discussed_for_two_months"
-    ),
     # The thread.
     "Il part par courriel, et reste sur la page de la demande, que la commune lit.": (
         "tests/intake/test_thread_views.py::TestWrite::test_it_leaves_to_the_commune"
@@ -62,9 +59,72 @@ PROMISES: dict[str, str] = {
     ),
     # The site's own pages.
     "Nous vous répondrons et, en attendant la correction, nous ferons la démarche avec vous.": PERSON,
-    "Cette version du logiciel n’efface d’elle-même que les documents d’habilitation et les sessions.": (
-        "tests/accounts/test_mandate_desk.py::TestDocument"
-        "::test_the_original_goes_six_months_after_the_decision_and_its_digest_stays"
-    ),
     "Écrivez à … : la réponse doit vous parvenir dans le mois.": PERSON,
+    # What the other parts brought: managers, accounts, agreements, two people, names, personal data.
+    "Prouver mon habilitation par une autre voie, ou écrivez à … : une personne vous répondra.": PERSON,
+    "L’annuaire public ne donne aucune adresse électronique de cette mairie : elle ne recevra pas l’annonce.": (
+        "tests/accounts/test_administrators.py::TestDetail"
+    ),
+    "L’un et l’autre se font à deux, et la personne en est prévenue.": (
+        "tests/accounts/test_people.py"
+        "::test_r12_a_barred_person_is_told_can_be_let_in_again_and_its_dossiers_stay_readable"
+    ),
+    "Boîtes à désactiver L’opérateur les désactivera après vous avoir prévenu ; rien n’est effacé.": PERSON,
+    "Elles auront … jours à partir de la date d’effet pour accepter ; un message leur sera envoyé ce jour-là, "
+    "puis un rappel.": (
+        "tests/agreements/test_asking.py::test_managers_are_asked_once_reminded_once_and_the_operator_told_once"
+    ),
+    "Pour le changer, publiez une nouvelle version : les collectivités seront prévenues.": (
+        "tests/agreements/test_asking.py::test_managers_are_asked_once_reminded_once_and_the_operator_told_once"
+    ),
+    "… : un changement de gestionnaire se fera dans 48 heures": (
+        "tests/accounts/test_administrators.py::TestLaw::test_a_manager_is_named_by_two_people_after_48_hours"
+    ),
+    "Une seconde personne, responsable, doit le confirmer ou le refuser dans les sept jours.": (
+        "tests/accounts/test_administrators.py::TestLaw::test_a_request_that_nobody_confirms_lapses"
+    ),
+    "Ce que la collectivité avait signé s’applique encore ; son opérateur en est prévenu.": (
+        "tests/agreements/test_asking.py::test_managers_are_asked_once_reminded_once_and_the_operator_told_once"
+    ),
+    "Rien n’est supprimé par cette annulation.": (
+        "tests/intake/test_second_workflow.py::TestRevoke::test_two_leads_end_it_and_r11_nothing_is_deleted"
+    ),
+    "Aucune de vos données n’est supprimée par cette annulation : chaque suppression demande une décision à part.": (
+        "tests/intake/test_second_workflow.py::TestRevoke::test_two_leads_end_it_and_r11_nothing_is_deleted"
+    ),
+    "Vous pouvez contester cette décision dans les deux mois en écrivant à ….": PERSON,
+    "Votre brouillon … sera effacé": (
+        "tests/intake/test_retention.py::TestDrafts::test_r50_an_abandoned_draft_is_announced_then_purged_at_the_window"
+    ),
+    "Votre brouillon … sera effacé le …": (
+        "tests/intake/test_retention.py::TestDrafts::test_r50_an_abandoned_draft_is_announced_then_purged_at_the_window"
+    ),
+    "Son contenu sera effacé le … : ce que vous y avez saisi ne pourra plus être repris.": (
+        "tests/intake/test_retention.py::TestDrafts::test_r50_an_abandoned_draft_is_announced_then_purged_at_the_window"
+    ),
+    "La commune en est informée.": (
+        "tests/intake/test_granting.py::TestTwoForOne"
+        "::test_r13_two_approvals_at_once_make_one_reservation_and_the_other_is_told"
+    ),
+    "La personne qui l’a faite recevra votre nom, votre adresse et votre message, et décidera.": (
+        "tests/intake/test_coauthors.py::TestAskToJoin"
+        "::test_a_stranger_learns_that_one_exists_asks_and_sees_nothing_yet"
+    ),
+    "il répond la même chose à n’importe quel nom": PERSON,
+    "Une personne de notre équipe répond dans le mois.": (
+        "tests/intake/test_personal.py::TestErasure::test_it_says_what_the_law_keeps_and_takes_one_request"
+    ),
+    "L’ANCT répond pour le reste.": PERSON,
+    "La commune en sera informée, et l’accepter demandera ensuite deux personnes.": (
+        "tests/intake/test_second_workflow.py::TestReopen"
+    ),
+    "Rien n’est supprimé : chaque suppression sera confirmée à part, par deux personnes.": (
+        "tests/intake/test_second_workflow.py::TestRevoke"
+        "::test_a_deletion_is_confirmed_by_a_second_person_or_the_database_refuses_it"
+    ),
+    "Ce tableau est écrit d’après le code qui efface : chaque heure, ce qui est arrivé à échéance est effacé, et "
+    "le nombre de lignes effacées est inscrit au journal.": (
+        "tests/intake/test_retention.py::TestCommand::test_the_journal_keeps_counts_only"
+    ),
+    "Le fichier est effacé par l’hébergeur": PERSON,
 }
