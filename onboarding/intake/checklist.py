@@ -202,10 +202,24 @@ def refresh(dossier: Dossier) -> list[CheckItem]:
 
 
 def stale(now: dt.datetime | None = None) -> QuerySet[Dossier]:
-    """Return the open dossiers without evidence, or whose evidence is too old or about another version."""
+    """Return the open dossiers without evidence, or whose evidence is too old, or about another version.
+
+    A message that came back is not left for the evidence to age.
+    """
     items = CheckItem.objects.filter(dossier=OuterRef("pk"))
     old = items.filter(Q(valid_until__lte=now or timezone.now()) | ~Q(dossier_version=OuterRef("version")))
-    return Dossier.objects.open().filter(~Exists(items) | Exists(old)).order_by(F("due_at").asc(nulls_last=True), "pk")
+    returned = Notice.objects.filter(
+        event__stream="dossier",
+        event__subject=OuterRef("pk"),
+        recipient__iexact=OuterRef("requester_email"),
+        state__in=[Notice.State.BOUNCED, Notice.State.FAILED],
+    )
+    untold = Exists(returned) & ~Exists(items.filter(code="reachable", result=R.KO))
+    return (
+        Dossier.objects.open()
+        .filter(~Exists(items) | Exists(old) | untold)
+        .order_by(F("due_at").asc(nulls_last=True), "pk")
+    )
 
 
 def sweep(most: int = 50) -> int:

@@ -14,6 +14,7 @@ from onboarding.intake.desk_models import CheckItem
 from onboarding.intake.keyset import Order
 from onboarding.intake.models import Dossier, NameChoice, Remark
 from onboarding.intake.reasons import CHANGES, REJECTIONS
+from onboarding.intake.request_models import Claim
 from suite.accounts.mandates import open_objections
 from suite.accounts.models import User
 from suite.directory.folding import fold
@@ -38,6 +39,7 @@ FLAGS = {
     "non-remis": "Message non remis",
     "ecart": "Vérification écartée",
     "proches": "Demandes proches",
+    "faits": "Faits contestés",
 }
 FAMILIES = {str(code): str(label) for code, label in Dossier.Family.choices}
 
@@ -219,6 +221,8 @@ def _flag(dossiers: QuerySet[Dossier], value: str, _: User) -> QuerySet[Dossier]
         return dossiers.filter(_checked("reachable", result="ko"))
     if value == "ecart":
         return dossiers.filter(Exists(CheckItem.objects.filter(dossier=OuterRef("pk"), overridden_by__isnull=False)))
+    if value == "faits":
+        return dossiers.filter(Exists(Claim.objects.filter(dossier=OuterRef("pk"))))
     return dossiers.filter(_checked("holds", result="ko"))
 
 

@@ -13,6 +13,8 @@ from onboarding.intake.models import Dossier
 from suite.accounts.models import User
 from suite.directory.models import Operator, Organization
 from suite.journal.models import Event
+from suite.journal.workflow import record
+from suite.notices import workflow as notices
 from suite.notices.models import Notice
 from tests.factories.directory import CommuneFactory
 from tests.factories.intake import DossierFactory, NameChoiceFactory, ProposalFactory
@@ -99,6 +101,24 @@ class TestRefreshChecks:
         assert checklist.stale().get() == mine
         tasks.refresh_evidence()
         assert set(CheckItem.objects.values_list("dossier_version", flat=True)) == {7}
+
+    def test_a_message_that_comes_back_is_an_item_and_a_flag_without_waiting(self, desk: Client, mine: Dossier) -> None:
+        event = record("dossier", mine.pk, "take", by=mine.assignee)
+        notice = NoticeFactory.create(
+            recipient=mine.requester_email, event=event, state="sent", sent_at=timezone.now(), attempts=1
+        )
+        tasks.refresh_evidence()
+        assert not checklist.stale().exists()
+        assert mine.reference not in page(desk, "/instruction/?signal=non-remis")
+        assert notices.bounced(notice, "Boîte inconnue.")
+        assert checklist.stale().get() == mine
+        tasks.refresh_evidence()
+        assert not checklist.stale().exists()
+        item = CheckItem.objects.get(code="reachable")
+        assert (item.result, item.value) == ("ko", "bounced")
+        assert "Boîte inconnue." in item.evidence
+        assert [problem.field for problem in checklist.complete(mine)] == ["check-reachable"]
+        assert mine.reference in page(desk, "/instruction/?signal=non-remis")
 
     def test_evidence_about_an_older_version_replaces_nothing(self, mine: Dossier) -> None:
         Dossier.objects.update(version=2)

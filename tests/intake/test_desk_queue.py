@@ -20,6 +20,7 @@ from onboarding.intake.desk_models import CheckItem, DeskHabit, SavedView
 from onboarding.intake.export import neutral
 from onboarding.intake.models import Dossier
 from onboarding.intake.moves import GuardFailed, NotAllowed
+from onboarding.intake.request_models import Claim
 from suite.accounts.mandate_models import Objection
 from suite.accounts.models import OperatorRole, User
 from suite.directory.models import Operator
@@ -165,6 +166,7 @@ class TestQueue:
             organization=big,
             user=wanted.author,
         )
+        Claim.objects.create(dossier=wanted, fact="name", claimed="Yeu", reason="Vu.", author=wanted.author)
         everything = {one.reference for one in (wanted, other, watched, paused)}
         assert set(listed(desk)) == everything
         for filters in (
@@ -172,6 +174,7 @@ class TestQueue:
             {"operateur": str(opsn.pk)}, {"departement": "56"}, {"epci": epci.code}, {"opsn": str(opsn.pk)},
             {"population": "2000-3499"}, {"famille": "new"}, {"habilitation": "M2"}, {"motif": "mailbox_list"},
             {"sensible": "oui"}, {"delai": "retard"}, {"signal": "objection"}, {"signal": "non-remis"},
+            {"signal": "faits"},
             {"signal": "ecart"}, {"signal": "proches"}, {"q": big.name}, {"q": f"{wanted.organization.siren}00012"},
             {"q": wanted.author.email}, {"delai": "retard", "departement": "56"},
         ):  # fmt: skip
