@@ -156,21 +156,18 @@ def _decide(request: HttpRequest, dossier: Dossier, decision: Decision) -> HttpR
 
 
 def _act(request: HttpRequest, dossier: Dossier, decision: Decision) -> HttpResponse:
-    """Preview, or decide; a decision that follows a preview sends what was shown, or shows it again."""
+    """Preview, or decide: nothing is decided but what was shown, message for message; else it is shown again."""
     user, _ = staff_of(request)
-    data, step = decision.form.cleaned_data, request.POST.get("etape", "")
-    if step == "apercu":
+    data = decision.form.cleaned_data
+    if request.POST.get("etape") != "envoi":
         letters = decision_preview.rehearse(dossier, lambda: decision.verb(data))
         return _preview(request, dossier, decision, letters)
-    if step == "envoi":
-        draft = decision_preview.draft_of(user, dossier, decision.event)
-        shown = draft.letters if draft and draft.fields == _typed(request) else []
-        try:
-            decision_preview.send(dossier, lambda: decision.verb(data), shown)
-        except Changed as changed:
-            return _preview(request, dossier, decision, changed.letters, changed=True)
-    else:
-        decision.verb(data)
+    draft = decision_preview.draft_of(user, dossier, decision.event)
+    shown = draft.letters if draft and draft.fields == _typed(request) else []
+    try:
+        decision_preview.send(dossier, lambda: decision.verb(data), shown)
+    except Changed as changed:
+        return _preview(request, dossier, decision, changed.letters, changed=True)
     decision_preview.forget(user, dossier)
     reading.mark(dossier, user)
     messages.success(request, decision.done)

@@ -51,6 +51,7 @@ def _ensure_anct() -> Operator:
                 "name_with_article": "l’ANCT",
                 "url": "https://anct.gouv.fr/",
                 "siret": people.ANCT,
+                "email": "instruction@anct.example",
                 "status": Operator.Status.ACTIVE,
                 "national": True,
             },

@@ -39,6 +39,12 @@ def follow(client: Client, url: str, **data: Any) -> str:
     return response["Location"]
 
 
+def decide(client: Client, url: str, data: dict[str, Any]) -> Any:
+    """Post a decision as its pages do, preview then sending; return the last answer."""
+    shown = client.post(url, {**data, "etape": "apercu"})
+    return client.post(url, {**data, "etape": "envoi"}) if shown.status_code == 200 else shown
+
+
 def said(text: str) -> str:
     """Return the text of a page without its markup, blanks collapsed."""
     return " ".join(re.sub(r"<[^>]+>", " ", text).replace("\u00a0", " ").replace("\u202f", " ").split())

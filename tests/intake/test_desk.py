@@ -17,7 +17,7 @@ from suite.notices.models import Notice
 from tests.factories.accounts import MembershipFactory
 from tests.factories.directory import OperatorFactory
 from tests.factories.intake import DossierFactory, NameChoiceFactory
-from tests.intake.browsing import follow, page, said, sign_in
+from tests.intake.browsing import decide, follow, page, said, sign_in
 from tests.intake.conftest import staff
 
 pytestmark = pytest.mark.django_db
@@ -250,7 +250,7 @@ class TestAssign:
 class TestApprove:
     def test_accepting_twice_accepts_once(self, desk: Client, mine: Dossier) -> None:
         url = f"/instruction/{mine.pk}/accepter/"
-        answers = [desk.post(url, {"version": "1", "rank": "0"}) for _ in range(2)]
+        answers = [decide(desk, url, {"version": "1", "rank": "0"}) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [302, 302]
         mine.refresh_from_db()
         assert mine.status == S.APPROVED
@@ -259,7 +259,7 @@ class TestApprove:
     def test_both_sides_then_see_it_being_built(
         self, desk: Client, mine: Dossier, django_assert_max_num_queries: DjangoAssertNumQueries
     ) -> None:
-        desk.post(f"/instruction/{mine.pk}/accepter/", {"version": "1", "rank": "0"})
+        decide(desk, f"/instruction/{mine.pk}/accepter/", {"version": "1", "rank": "0"})
         town_hall = sign_in(mine.author)
         for client, url in ((desk, f"/instruction/{mine.pk}/"), (town_hall, f"/demandes/{mine.pk}/")):
             with django_assert_max_num_queries(15):
@@ -319,7 +319,7 @@ class TestReject:
 
     def test_a_refusal_is_told_once(self, desk: Client, mine: Dossier) -> None:
         data = {"version": "1", "reasons": ["name_refused", "other"], "message": "Ce nom est celui d’un parc."}
-        answers = [desk.post(f"/instruction/{mine.pk}/refuser/", data) for _ in range(2)]
+        answers = [decide(desk, f"/instruction/{mine.pk}/refuser/", data) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [302, 302]
         assert Event.objects.get().payload["reasons"] == ["name_refused", "other"]
 
@@ -336,7 +336,7 @@ class TestReject:
     ) -> None:
         data = {"version": "1", "reasons": ["other"], "message": "Une longue explication."}
         refused = data | {"message": "Non, et voici pourquoi."}
-        sign_in(lead).post(f"/instruction/{mine.pk}/refuser/", refused)
+        decide(sign_in(lead), f"/instruction/{mine.pk}/refuser/", refused)
         response = desk.post(f"/instruction/{mine.pk}/refuser/", data)
         html = response.content.decode()
         assert response.status_code == 409
@@ -347,7 +347,8 @@ class TestReject:
 class TestRequestChanges:
     def test_a_reason_opens_its_own_fields(self, desk: Client, mine: Dossier) -> None:
         url = f"/instruction/{mine.pk}/demander-des-corrections/"
-        follow(desk, url, **{"reasons": ["name_taken", "mailbox_list"], "text-name_taken": "Proposez un autre nom."})
+        typed = {"reasons": ["name_taken", "mailbox_list"], "text-name_taken": "Proposez un autre nom."}
+        assert decide(desk, url, {"version": "1", **typed}).status_code == 302
         opened = {remark.reason: (remark.fields, remark.text) for remark in mine.remarks.all()}
         assert opened == {
             "name_taken": (["name", "alternatives"], "Proposez un autre nom."),
@@ -365,7 +366,7 @@ class TestRequestChanges:
             "text-mailbox_list": "Un motif qui n’est pas choisi ne dit rien.",
             "message": "Merci de votre patience.",
         }
-        follow(desk, url, **typed)
+        assert decide(desk, url, {"version": "1", **typed}).status_code == 302
         said_of = {remark.reason: (set(remark.fields), remark.text) for remark in mine.remarks.all()}
         assert said_of == {
             "name_taken": ({"name"}, "Ce nom est pris depuis hier."),

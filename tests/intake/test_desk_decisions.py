@@ -84,6 +84,16 @@ class TestPreview:
         assert again.status_code == 302
         assert "autre@suite.example" in Notice.objects.get().body_text
 
+    @pytest.mark.parametrize("step", [{}, {"etape": "envoi"}, {"etape": "autre"}])
+    def test_nothing_is_decided_that_was_not_shown(self, desk: Client, mine: Dossier, step: dict[str, str]) -> None:
+        for decision, typed in TYPED.items():
+            response = desk.post(reverse(f"desk:{decision}", args=[mine.pk]), {"version": "1", **typed, **step})
+            assert response.status_code in {200, 409}
+            DecisionDraft.objects.all().delete()
+        mine.refresh_from_db()
+        assert (mine.status, mine.version) == (S.IN_REVIEW, 1)
+        assert not Event.objects.exists()
+
     def test_other_words_than_those_previewed_are_shown_first(self, desk: Client, mine: Dossier) -> None:
         url = reverse("desk:reject", args=[mine.pk])
         html = desk.post(url, {"version": "1", "etape": "apercu", **TYPED["reject"]}).content.decode()

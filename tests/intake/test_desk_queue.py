@@ -28,7 +28,7 @@ from suite.journal.models import Event
 from tests.factories.directory import CommuneFactory, EpciFactory, OperatorFactory
 from tests.factories.intake import DossierFactory, RemarkFactory
 from tests.factories.mandates import MandateProofFactory
-from tests.intake.browsing import page, said, sign_in
+from tests.intake.browsing import decide, page, said, sign_in
 from tests.intake.conftest import staff
 
 pytestmark = pytest.mark.django_db
@@ -187,9 +187,8 @@ class TestQueue:
 
     def test_a_rejection_is_found_by_its_reason(self, desk: Client, instructor: User, anct: Operator) -> None:
         mine = DossierFactory.create(in_review=True, assignee=instructor, operator=anct)
-        desk.post(
-            f"/instruction/{mine.pk}/refuser/", {"version": "1", "reasons": ["not_public_use"], "message": "Non."}
-        )
+        refusal = {"version": "1", "reasons": ["not_public_use"], "message": "Non."}
+        decide(desk, f"/instruction/{mine.pk}/refuser/", refusal)
         assert listed(desk, statut="rejected", motif="refus-not_public_use") == [mine.reference]
         assert listed(desk, statut="rejected", motif="refus-duplicate") == []
 

@@ -19,7 +19,7 @@ from tests.factories.accounts import MembershipFactory
 from tests.factories.directory import CommuneFactory, DeclaredContactFactory
 from tests.factories.intake import DossierFactory, NameChoiceFactory
 from tests.factories.provisioning import deployment
-from tests.intake.browsing import page, said, sign_in
+from tests.intake.browsing import decide, page, said, sign_in
 from tests.intake.test_races import together
 
 ZONE = "collectivite.fr"
@@ -172,7 +172,7 @@ class TestAlternatives:
         url = f"/instruction/{ranked.pk}/accepter/"
         html = page(desk, f"/instruction/{ranked.pk}/")
         assert html.count("Accepter ce nom") == 3
-        assert desk.post(url, {"version": "1", "rank": "2"}).status_code == 302
+        assert decide(desk, url, {"version": "1", "rank": "2"}).status_code == 302
         done = Dossier.objects.get()
         assert done.deployment
         assert done.deployment.domain == f"rochefort-en-terre56.{ZONE}"

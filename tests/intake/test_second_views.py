@@ -14,7 +14,7 @@ from suite.directory.models import Operator, Organization
 from suite.journal.models import Event
 from tests.accounts.elevation import elevate
 from tests.factories.intake import NameChoiceFactory, ProposalFactory
-from tests.intake.browsing import follow, page, said, sign_in
+from tests.intake.browsing import decide, follow, page, said, sign_in
 from tests.intake.conftest import staff
 from tests.intake.situations import situation
 
@@ -87,7 +87,7 @@ class TestPropose:
         self, desk: Client, second: Client, sensitive: Dossier
     ) -> None:
         refusal = {"version": "1", "reasons": ["other"], "message": "Non."}
-        second.post(f"/instruction/{sensitive.pk}/refuser/", refusal)
+        decide(second, f"/instruction/{sensitive.pk}/refuser/", refusal)
         url = f"/instruction/{sensitive.pk}/proposer/"
         response = desk.post(url, {"version": "1", "rank": "0", "reason": "Une longue explication."})
         assert response.status_code == 409

@@ -12,7 +12,7 @@ from suite.accounts.models import User
 from suite.directory.models import Operator, Organization
 from tests.accounts.elevation import elevate
 from tests.factories.intake import DossierFactory
-from tests.intake.browsing import page, sign_in, version
+from tests.intake.browsing import decide, page, sign_in, version
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +51,7 @@ def test_a_refusal_typed_too_long_comes_back_and_is_sent_once(dossier: Dossier, 
     }
     assert hidden["message"] == typed["message"]
     assert (hidden["reasons"], hidden["version"]) == ("not_eligible", typed["version"])
-    return_code = client.post(url, hidden).status_code
+    return_code = decide(client, url, hidden).status_code
     dossier.refresh_from_db()
     assert (return_code, dossier.status) == (302, Dossier.Status.REJECTED)
     assert typed["message"] not in client.get(landing, follow=True).text
