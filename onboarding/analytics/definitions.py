@@ -71,8 +71,8 @@ GROUPS = (
         ),
         (
             (
-                "Une demande compte une fois, au mois de sa première transmission : ni les brouillons, ni les corrections "
-                "transmises ensuite ne comptent."
+                "Une demande compte une fois, au mois de sa première transmission : ni les brouillons, ni les "
+                "corrections transmises ensuite ne comptent."
             ),
             "Une décision est la première acceptation ou le premier refus d’une demande.",
             (
@@ -94,7 +94,7 @@ GROUPS = (
         (
             "Jours ouvrés du département, de la première transmission à la première décision, au mois de la décision.",
             "Le délai net ne compte pas le temps passé à attendre les corrections de la commune.",
-            "Médiane : une décision sur deux a pris ce temps ou moins ; neuf sur dix : de même pour 90 % d’entre elles.",
+            "Médiane : une décision sur deux a pris ce temps ou moins ; neuf sur dix : 90 % d’entre elles.",
         ),
     ),
     Group(
@@ -142,8 +142,8 @@ GROUPS = (
         ),
         (
             (
-                "Un service est ouvert quand tout ce qui était demandé a été vu en état de marche, pour la première fois ; "
-                "un service ouvert sans l’un de ses éléments n’est pas compté."
+                "Un service est ouvert quand tout ce qui était demandé a été vu en état de marche, pour la première "
+                "fois ; un service ouvert sans l’un de ses éléments n’est pas compté."
             ),
             "Le délai court, en heures entamées, de l’acceptation à ce moment, au mois de ce moment.",
         ),
