@@ -67,7 +67,7 @@ GROUPS = (
             Metric("requests", "Demandes reçues", Unit.COUNT),
             Metric("decisions", "Décisions", Unit.COUNT),
             Metric("approvals", "Acceptations", Unit.COUNT),
-            Metric("backlog", "En cours à la fin du mois", Unit.COUNT),
+            Metric("backlog", "Encore en cours", Unit.COUNT),
         ),
         (
             (
@@ -76,8 +76,8 @@ GROUPS = (
             ),
             "Une décision est la première acceptation ou le premier refus d’une demande.",
             (
-                "Une demande est en cours depuis qu’elle est transmise, ou rouverte, jusqu’à ce qu’elle soit acceptée, "
-                "refusée, retirée ou expirée."
+                "Est encore en cours, à la fin du mois, une demande transmise ou rouverte qui n’est ni acceptée, ni "
+                "refusée, ni retirée, ni expirée."
             ),
         ),
     ),
@@ -102,15 +102,12 @@ GROUPS = (
         "Qualité de l’instruction",
         "pour cent",
         (
-            Metric("first_time_right", "Acceptées sans correction", Unit.SHARE),
-            Metric("late", "Décisions en retard", Unit.SHARE),
-            Metric("override", "Acceptées par dérogation", Unit.SHARE),
+            Metric("first_time_right", "Sans correction", Unit.SHARE),
+            Metric("late", "En retard", Unit.SHARE),
+            Metric("override", "Par dérogation", Unit.SHARE),
         ),
         (
-            (
-                "Acceptées sans correction : part des acceptations du mois avant lesquelles rien n’a été demandé à la "
-                "commune."
-            ),
+            ("Sans correction : part des acceptations du mois avant lesquelles rien n’a été demandé à la commune."),
             (
                 "En retard : part des décisions du mois prises après l’échéance de cinq jours ouvrés, le temps de la "
                 "commune n’étant pas compté."
