@@ -68,6 +68,7 @@ GROUPS = (
             Metric("decisions", "Décisions", Unit.COUNT),
             Metric("approvals", "Acceptations", Unit.COUNT),
             Metric("backlog", "Encore en cours", Unit.COUNT),
+            Metric("services", "Services ouverts", Unit.COUNT),
         ),
         (
             (
@@ -78,6 +79,10 @@ GROUPS = (
             (
                 "Est encore en cours, à la fin du mois, une demande transmise ou rouverte qui n’est ni acceptée, ni "
                 "refusée, ni retirée, ni expirée."
+            ),
+            (
+                "Un service est ouvert quand tout ce qui était demandé a été vu en état de marche, pour la première "
+                "fois ; un service ouvert sans l’un de ses éléments n’est pas compté."
             ),
         ),
     ),
@@ -133,17 +138,10 @@ GROUPS = (
         "De l’acceptation au service",
         "heures",
         (
-            Metric("services", "Services ouverts", Unit.COUNT),
             Metric("service_median", "Délai, médiane", Unit.HOURS),
             Metric("service_p90", "Délai, neuf sur dix", Unit.HOURS),
         ),
-        (
-            (
-                "Un service est ouvert quand tout ce qui était demandé a été vu en état de marche, pour la première "
-                "fois ; un service ouvert sans l’un de ses éléments n’est pas compté."
-            ),
-            "Le délai court, en heures entamées, de l’acceptation à ce moment, au mois de ce moment.",
-        ),
+        ("Heures entamées de l’acceptation à l’ouverture du service, au mois de l’ouverture.",),
     ),
 )
 METRICS = {metric.code: metric for group in GROUPS for metric in group.metrics}

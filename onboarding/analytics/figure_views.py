@@ -23,7 +23,11 @@ SPAN = 12
 COMPARED = ("requests", "decisions", "backlog", "decision_net_median", "late")
 PUBLIC_GROUPS = tuple(
     Group(
-        group.code, group.label, group.unit, tuple(one for one in group.metrics if one.code != "approvals"), group.says
+        group.code,
+        group.label,
+        group.unit,
+        tuple(one for one in group.metrics if one.code not in {"approvals", "services"}),
+        group.says,
     )
     for group in GROUPS
     if group.code in {"volumes", "delays"}
