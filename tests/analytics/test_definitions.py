@@ -6,9 +6,11 @@ import uuid
 import pytest
 import time_machine
 
+from onboarding.analytics.figure_models import PublishedFigure
 from onboarding.analytics.months import bounds, closing, following, month_of, until
 from onboarding.analytics.publishing import TooEarly, publish
 from suite.journal.workflow import record
+from tests.accounts.threads import together
 from tests.analytics.histories import APRIL_SWEEP, MARCH, at, decided, dossier, happens, sweep_at, value
 
 
@@ -93,3 +95,14 @@ class TestPublish:
 
         assert value("services") == value("services", "department:56") == (1, 1)
         assert value("service_median") == (2, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sweeps_at_once_publish_a_month_once() -> None:
+    dossier(at(3, 3))
+
+    written, failures = together(lambda: publish(MARCH, APRIL_SWEEP), 2)
+
+    assert failures == []
+    assert sorted(map(bool, written)) == [False, True]
+    assert PublishedFigure.objects.count() in written
