@@ -187,6 +187,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "onboarding.intake.tasks.count_delays",
         "schedule": crontab(hour=3, minute=20),
     },
+    "analytics: publish closed months": {"task": "onboarding.analytics.tasks.publish", "schedule": 3600.0},
     "accounts: do the changes of managers that are due": {
         "task": "suite.accounts.tasks.sweep_decisions",
         "schedule": 60.0,

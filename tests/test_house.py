@@ -54,6 +54,8 @@ PUBLIC = {
     "agreements:prices",
     "agreements:text",
     "agreements:text_pdf",
+    # National figures, without the cells that are about too few.
+    "analytics:public",
     "eligibility:home",
     "eligibility:organization",
     "accounts:login",

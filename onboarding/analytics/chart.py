@@ -1,6 +1,6 @@
 """A line chart as numbers: where each line, mark and label goes. Pure; the template draws it, the table says it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import ceil, floor, log10
@@ -56,8 +56,10 @@ class Chart:
     label_x: int = WIDTH - RIGHT + 14
 
 
-def draw(weeks: Sequence[date], series: Sequence[Series]) -> Chart:
-    """Place the first `STYLES` series on one scale that starts at zero; each has a value per week.
+def draw(weeks: Sequence[date], series: Sequence[Series], label: Callable[[date], str] | None = None) -> Chart:
+    """Place the first `STYLES` series on one scale that starts at zero; each has a value per week, or month.
+
+    `label` writes a date under the drawing; `day_label` unless told.
 
     Raises:
         ValueError: a series is not as long as the weeks.
@@ -93,7 +95,7 @@ def draw(weeks: Sequence[date], series: Sequence[Series]) -> Chart:
             for number, one in enumerate(shown)
         ),
         values=tuple(Tick(y(value), f"{value:,}".replace(",", "\u202f")) for value in scale),
-        dates=tuple(Tick(x(i), day_label(weeks[i])) for i in _some(len(weeks), DATES)),
+        dates=tuple(Tick(x(i), (label or day_label)(weeks[i])) for i in _some(len(weeks), DATES)),
     )
 
 
@@ -123,6 +125,11 @@ def day_label(day: date) -> str:
     """Write a date short, the French way: « 1er sept. 25 »."""
     number = "1er" if day.day == 1 else str(day.day)
     return f"{number} {MONTHS[day.month - 1]} {day.year % 100:02d}"
+
+
+def month_label(month: date) -> str:
+    """Write a month short: « mars 26 »."""
+    return f"{MONTHS[month.month - 1]} {month.year % 100:02d}"
 
 
 def _segments(points: Sequence[tuple[float, float] | None]) -> tuple[str, ...]:

@@ -73,7 +73,15 @@ def start(plan: Plan, *, by: User) -> Deployment:
         deployment.pk,
         "started",
         by=by,
-        payload={"domain": deployment.domain, "zone_kind": deployment.zone_kind, "mailboxes": len(plan.mailboxes)},
+        payload={
+            "domain": deployment.domain,
+            "zone_kind": deployment.zone_kind,
+            "mailboxes": len(plan.mailboxes),
+            # Where it counts, as it is today: a later merger or transfer must not alter the past.
+            "organization": plan.organization.code,
+            "department": plan.organization.department_id,
+            "operator": str(plan.operator.pk),
+        },
     )
     transaction.on_commit(lambda: engine.wake(deployment.pk), robust=True)
     return deployment

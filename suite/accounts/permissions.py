@@ -112,7 +112,9 @@ EDIT_MESSAGE = Act(
     "Seule la personne qui a écrit ce message peut le modifier.",
 )
 TAKE_OUT = Act("Lire une pièce jointe d’un message", AT_HOME)
-SEE_DESK = Act("Voir les listes des opérateurs : demandes, blocages, groupe pilote", STAFF, SIGNED_IN, _OPERATORS_ONLY)
+SEE_DESK = Act(
+    "Voir les listes des opérateurs : demandes, blocages, groupe pilote, chiffres", STAFF, SIGNED_IN, _OPERATORS_ONLY
+)
 # Without an operator's role, the desk is a page of somebody else's trade: 403, whatever the dossier.
 SEE_EVIDENCE = Act(
     "Lire une demande côté opérateur, avec ses vérifications",
@@ -508,6 +510,9 @@ ADDRESSES = {
     "provisioning:skip": Address(OPERATE, OPERATE),
     "analytics:pilot": Address(SEE_DESK),
     "analytics:pilot_csv": Address(SEE_DESK),
+    "analytics:activity": Address(SEE_DESK),
+    "analytics:activity_csv": Address(SEE_DESK),
+    "analytics:public": Address(READ_PUBLIC),
 }
 
 

@@ -88,7 +88,7 @@ class TestMandate:
         MembershipFactory.create(user=user, organization=commune, state=state)
         assert mandate(user, commune) == Mandate.NONE
 
-    @pytest.mark.parametrize("state", set(MandateProof.State) - {MandateProof.State.PROVED})
+    @pytest.mark.parametrize("state", sorted(set(MandateProof.State) - {MandateProof.State.PROVED}))
     def test_only_an_established_proof_counts(self, commune: Organization, user: User, state: str) -> None:
         MandateProofFactory.create(user=user, organization=commune, letter=True, state=state)
         assert mandate(user, commune) == Mandate.NONE

@@ -21,10 +21,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demonstration")]
 PEOPLE = ("Responsable à l’ANCT", "Secrétaire de mairie, Rochefort-en-Terre")
 # Addresses that are no page, or that lead elsewhere by their nature.
 NO_PAGE = {
-    "healthz", "readyz", "admin:*", "analytics:pilot_csv", "provisioning:progress", "oidc_authentication_init",
-    "oidc_authentication_callback", "account_logout", "mfa_authenticate", "account_reauthenticate",
-    "mfa_reauthenticate", "accounts:admin_login", "accounts:admin_password", "accounts:logged_out", "accounts:login",
-    "account_login",
+    "healthz", "readyz", "admin:*", "analytics:pilot_csv", "analytics:activity_csv", "provisioning:progress",
+    "oidc_authentication_init", "oidc_authentication_callback", "account_logout", "mfa_authenticate",
+    "account_reauthenticate", "mfa_reauthenticate", "accounts:admin_login", "accounts:admin_password",
+    "accounts:logged_out", "accounts:login", "account_login",
 }  # fmt: skip
 # Pages that need a situation which the demonstration is not in: a waiting person, a letter, a refused proof, a block.
 # The walk of roles (tests/accounts/test_permissions.py) opens them all about things that exist.
