@@ -44,7 +44,7 @@ BANDS = {
 def queue(request: HttpRequest) -> HttpResponse:
     """List the dossiers in scope, the nearest due date first; the filters live in the address alone."""
     user, scope = staff_of(request)
-    views = list(saved_views.views_of(user).order_by("-opens", "name", "created_at")[: 2 * saved_views.MOST])
+    views = list(saved_views.views_of(user)[: 2 * saved_views.MOST])
     habit = next((view for view in views if getattr(view, "opens", False)), None)
     if not request.GET and habit:
         return redirect(f"{reverse('desk:queue')}?{habit.query or 'vue=toutes'}")
@@ -52,14 +52,14 @@ def queue(request: HttpRequest) -> HttpResponse:
     filters = desk_filters.read(request.GET)
     found = desk_filters.apply(scoped, filters, user)
     wishes = Prefetch("names", NameChoice.objects.filter(rank=0).only("dossier", "fqdn", "typed"), to_attr="wishes")
-    shown = found.select_related("organization", "assignee").prefetch_related(wishes).only(*SHOWN)
-    page = keyset.page(shown, filters.order, request.GET.get("suite", ""), size=PAGE)
+    shown = Dossier.objects.select_related("organization", "assignee").prefetch_related(wishes).only(*SHOWN)
+    page = keyset.page(found, filters.order, request.GET.get("suite", ""), size=PAGE)
     narrowed = [desk_filters.apply(scoped, desk_filters.read(QueryDict(view.query)), user) for view in views]
     count, *others = counts(user, [found, *narrowed])
     now = timezone.now()
     context = {
         "page": page,
-        "rows": [_row(dossier, now) for dossier in page.rows],
+        "rows": [_row(dossier, now) for dossier in keyset.fill(page, shown)],
         "filters": filters,
         "kept": filters.kept,
         "here": f"{request.path}?{filters.query}" if filters.query else f"{request.path}?vue=toutes",

@@ -5,9 +5,11 @@ import uuid
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from onboarding.provisioning.models import Deployment
@@ -250,7 +252,11 @@ class Dossier(models.Model):
                 condition=Q(status__in=["submitted", "in_review", "needs_changes", "second_approval"]),
                 name="dossier_open_where",
             ),
+            models.Index(fields=["status", "due_at", "id"], name="dossier_status_due"),
+            models.Index(fields=["status", "changed_at", "id"], name="dossier_status_changed"),
             models.Index(fields=["requester_email"], name="dossier_requester_email"),
+            models.Index(Upper("requester_email"), name="dossier_requester_email_any"),
+            GinIndex(OpClass(Upper("requester_family_name"), name="gin_trgm_ops"), name="dossier_requester_name"),
         ]
 
     def __str__(self) -> str:
@@ -276,6 +282,7 @@ class NameChoice(models.Model):
         indexes = [
             models.Index(fields=["fqdn"], name="name_choice_fqdn"),
             models.Index(fields=["skeleton"], name="name_choice_skeleton"),
+            GinIndex(OpClass("fqdn", name="gin_trgm_ops"), name="name_choice_fqdn_trigram"),
         ]
 
     def __str__(self) -> str:

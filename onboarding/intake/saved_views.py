@@ -17,12 +17,13 @@ NAME = 60
 
 
 def views_of(user: User) -> QuerySet[SavedView]:
-    """Return the person's views, and those that its teams share, each with whether the person's list `opens` on it."""
+    """Return the person's views, and those that its teams share, the one its list `opens` on first."""
     scope = operator_scope(user)
     teams = scope.operators if scope else frozenset()
     mine = Q(owner=user, operator__isnull=True)
     opens = Exists(DeskHabit.objects.filter(user=user, view=OuterRef("pk")))
-    return SavedView.objects.filter(mine | Q(operator__in=teams)).select_related("operator").annotate(opens=opens)
+    found = SavedView.objects.filter(mine | Q(operator__in=teams)).select_related("operator")
+    return found.annotate(opens=opens).order_by("-opens", "name", "created_at")
 
 
 @transaction.atomic

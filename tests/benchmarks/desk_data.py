@@ -235,7 +235,7 @@ class Builder:
                 dossier=dossier, code=code, result="unknown" if code == "activity" else "ok",
                 evidence="Conforme à ce que disent les données publiques.", source="Nos demandes",
                 dossier_version=1, fetched_at=self.now, valid_until=self.now + dt.timedelta(hours=24),
-                value="M2" if code == "mandate" else "",
+                value=self.random.choice(("M0", "M1", "M2", "M3")) if code == "mandate" else "",
             )  # fmt: skip
 
     # --- Events -------------------------------------------------------------------------------------------------------
