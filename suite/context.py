@@ -61,9 +61,7 @@ def _navigation(request: HttpRequest) -> list[Item]:
         ):
             if allows(act, roles):
                 entries.append((label, name))
-    items = []
-    for label, name in entries:
-        url = reverse(name)
-        current = request.path == url if url == "/" else request.path.startswith(url)
-        items.append(Item(label, url, current))
-    return items
+    urls = [(label, reverse(name)) for label, name in entries]
+    # Of two addresses that begin alike, the longer one is where one is.
+    here = max((url for _, url in urls if request.path.startswith(url) and url != "/"), key=len, default=request.path)
+    return [Item(label, url, url == here) for label, url in urls]

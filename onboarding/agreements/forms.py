@@ -27,7 +27,7 @@ class AcceptForm(DsfrBaseForm):  # type: ignore[misc]  # dsfr ships no types
         widget=forms.CheckboxSelectMultiple,
         error_messages={
             "required": "Cochez au moins un texte, après l’avoir lu.",
-            "invalid_choice": "Un texte a changé depuis l’affichage de cette page : relisez-le, puis acceptez-le.",
+            "invalid_choice": "Un texte a changé depuis l’affichage de cette page : relisez-le, puis acceptez-le.",
         },
     )
     function = forms.CharField(
@@ -214,5 +214,5 @@ class HandoverForm(DsfrBaseForm):  # type: ignore[misc]  # dsfr ships no types
         """Refuse a day to come."""
         day = self.cleaned_data["since"]
         if day > timezone.localdate():
-            raise forms.ValidationError("Cette date est à venir : faites la passation une fois le changement fait.")
+            raise forms.ValidationError("Cette date est à venir : faites la passation une fois le changement fait.")
         return day

@@ -199,7 +199,7 @@ def close(handover: Handover, *, by: User) -> Handover:
     _require_open(handover)
     left = [point.label for point in checklist(handover) if not point.done]
     if left:
-        raise AgreementRefused(f"Il reste à faire : {' ; '.join(left)}.")
+        raise AgreementRefused(f"Il reste à faire : {' ; '.join(left)}.")
     rows = Handover.objects.filter(pk=handover.pk, closed_at__isnull=True).update(
         closed_at=timezone.now(), closed_by=by
     )

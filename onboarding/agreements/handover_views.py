@@ -75,10 +75,10 @@ def _act(
         verbs.start(organization, since=data["since"], outcome=data["outcome"], by=by)
         return "La passation est ouverte. Suivez la liste, dans l’ordre qui vous convient."
     if current is None:
-        raise AgreementRefused("Aucune passation n’est ouverte : commencez par en ouvrir une.", http=409)
+        raise AgreementRefused("Aucune passation n’est ouverte : commencez par en ouvrir une.", http=409)
     if action == "mailboxes":
         count = verbs.list_departing(current, request.POST.getlist("mailboxes"), by=by)
-        return "Aucune boîte n’est à désactiver : c’est noté." if not count else f"Boîtes désignées : {count}."
+        return "Aucune boîte n’est à désactiver : c’est noté." if not count else f"Boîtes désignées : {count}."
     if action == "close":
         verbs.close(current, by=by)
         return "La passation est terminée. Merci."

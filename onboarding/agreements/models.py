@@ -86,12 +86,12 @@ class Text(models.Model):
 
     @property
     def version(self) -> str:
-        """How a reader names it: « version 2 », « brouillon »."""
+        """How a reader names it: « version 2 », « brouillon »."""
         return f"version {self.number}" if self.number else "brouillon"
 
 
 class PriceLine(models.Model):
-    """One line of a price sheet. Zero is « gratuit », and is written so."""
+    """One line of a price sheet. Zero is « gratuit », and is written so."""
 
     class Payer(models.TextChoices):
         """Whose part it is: what the State offers, or what the operator invoices."""

@@ -93,7 +93,7 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Write a draft; a save on top of a colleague's keeps what was typed and says so."""
     found, operator = _draft(request, pk)
     if found.is_published:
-        messages.info(request, "Ce texte est publié : il ne se modifie plus. Ouvrez un nouveau brouillon.")
+        messages.info(request, "Ce texte est publié : il ne se modifie plus. Ouvrez un nouveau brouillon.")
         return redirect("agreements:texts", pk=operator.pk)
     sheet = Sheet(found, request.POST if request.method == "POST" else None)
     refusal = None
@@ -213,7 +213,7 @@ def confirm(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         user = user_of(request)
         if user.memberships.filter(organization=found.organization).exclude(state="ended").exists():
-            raise PermissionDenied("Vous êtes rattaché à cette collectivité : un collègue doit confirmer.")
+            raise PermissionDenied("Vous êtes rattaché à cette collectivité : un collègue doit confirmer.")
         try:
             workflow.confirm(found, by=user, check=form.cleaned_data["check_text"])
         except AgreementRefused as refused:

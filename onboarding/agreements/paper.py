@@ -87,7 +87,7 @@ def pdf(text: Text, stamp: Stamp | None = None) -> bytes:
         canvas.setFont("Helvetica", 7.5)
         canvas.drawString(22 * mm, 13 * mm, printable(f"{settings.SITE_NAME} – {text.title}, {text.version}"))
         canvas.drawRightString(188 * mm, 13 * mm, f"page {canvas.getPageNumber()}")
-        canvas.drawString(22 * mm, 9 * mm, f"SHA-256 : {text.digest or 'brouillon'}")
+        canvas.drawString(22 * mm, 9 * mm, f"SHA-256 : {text.digest or 'brouillon'}")
 
     document.build(_story(text, stamp), onFirstPage=foot, onLaterPages=foot)
     return buffer.getvalue()
@@ -103,7 +103,7 @@ def _story(text: Text, stamp: Stamp | None) -> list[Flowable]:
     if text.model_text:
         story.append(_paragraph("Modèle à valider par le service juridique.", _SMALL))
     if not settings.OFFICIAL_SITE:
-        story.append(_paragraph("DÉMONSTRATION : n’engage personne.", _SMALL))
+        story.append(_paragraph("DÉMONSTRATION : n’engage personne.", _SMALL))
     story.append(Spacer(1, 4 * mm))
     if stamp is not None:
         story += [_stamp(stamp), Spacer(1, 5 * mm)]
@@ -139,7 +139,7 @@ def _stamp(stamp: Stamp) -> Flowable:
         f"<b>Accepté au nom de {escape(stamp.organization)}</b>, avec {escape(stamp.operator)}",
         f"par {escape(stamp.name)}{escape(function)}",
         f"le {date_format(at, 'j F Y')} à {date_format(at, 'H:i')} ({at.tzname()})",
-        f"Habilitation : {escape(stamp.mandate)}. {escape(stamp.firm)}",
+        f"Habilitation : {escape(stamp.mandate)}. {escape(stamp.firm)}",
         f"Acceptation n° {stamp.number}",
     ]
     cell = [Paragraph(printable(line), _SMALL) for line in lines]

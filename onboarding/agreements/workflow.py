@@ -32,7 +32,7 @@ class AgreementRefused(Exception):
         self.http = http
 
 
-GONE = "Ce brouillon a été modifié ou publié entre-temps : rechargez la page pour voir où il en est."
+GONE = "Ce brouillon a été modifié ou publié entre-temps : rechargez la page pour voir où il en est."
 
 
 class Price(NamedTuple):
@@ -135,17 +135,17 @@ def publish(text: Text, *, revision: int, effective_on: dt.date, by: User) -> Te
     last = versions.aggregate(number=Max("number"), effective_on=Max("effective_on"))
     if last["effective_on"] and effective_on < last["effective_on"]:
         raise AgreementRefused(
-            f"La version précédente prend effet le {last['effective_on']:%d/%m/%Y} : choisissez cette date ou une "
+            f"La version précédente prend effet le {last['effective_on']:%d/%m/%Y} : choisissez cette date ou une "
             "date plus tardive.",
             "effective_on",
         )
     prices = list(locked.prices.all())
     if len(locked.body.strip()) < SHORTEST_CHECK:
-        raise AgreementRefused("Ce texte est vide : écrivez-le avant de le publier.", "body")
+        raise AgreementRefused("Ce texte est vide : écrivez-le avant de le publier.", "body")
     if locked.kind == Text.Kind.PRICES and not prices:
         raise AgreementRefused("Ajoutez au moins une ligne de prix, même à 0 € : elle dira que c’est gratuit.", "body")
     if last["number"] and not locked.changes.strip():
-        raise AgreementRefused("Dites ce qui change : celles et ceux qui ont accepté le liront.", "changes")
+        raise AgreementRefused("Dites ce qui change : celles et ceux qui ont accepté le liront.", "changes")
     fixed = digest(locked.kind, locked.title, locked.body, prices)
     if versions.filter(digest=fixed, number=last["number"]).exists():
         raise AgreementRefused("Ce texte est exactement celui de la version précédente.", "body")
@@ -194,7 +194,7 @@ def accept(  # noqa: PLR0913 - an acceptance has these facts
     """
     if mandate < Mandate.ATTACHED:
         raise AgreementRefused(
-            "Votre habilitation à agir pour cette collectivité n’est pas établie : prouvez-la d’abord, par un code "
+            "Votre habilitation à agir pour cette collectivité n’est pas établie : prouvez-la d’abord, par un code "
             "envoyé à la mairie ou par un document signé.",
             http=403,
         )
@@ -205,7 +205,7 @@ def accept(  # noqa: PLR0913 - an acceptance has these facts
     for text in texts:
         if text.pk not in current:
             raise AgreementRefused(
-                "Un texte a changé depuis l’affichage de cette page : relisez-le, puis acceptez-le.", "texts", http=409
+                "Un texte a changé depuis l’affichage de cette page : relisez-le, puis acceptez-le.", "texts", http=409
             )
         acceptance, created = Acceptance.objects.get_or_create(
             text=text,
@@ -238,7 +238,7 @@ def confirm(acceptance: Acceptance, *, by: User, check: str) -> None:
     if len(check.strip()) < SHORTEST_CHECK:
         raise AgreementRefused("Écrivez ce que vous avez vérifié, et auprès de qui.", "check")
     if acceptance.user_id == by.pk:
-        raise AgreementRefused("Vous avez vous-même accepté ce texte : un collègue doit le confirmer.", http=403)
+        raise AgreementRefused("Vous avez vous-même accepté ce texte : un collègue doit le confirmer.", http=403)
     try:
         with transaction.atomic():
             Confirmation.objects.create(acceptance=acceptance, by=by, check_text=check.strip()[:1000])

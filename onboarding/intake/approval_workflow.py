@@ -166,7 +166,7 @@ def _problems(dossier: Dossier, *, rank: int, check: str) -> list[Problem]:
     """Return what keeps the dossier from being accepted under that name, whoever accepts."""
     return [
         *checks.can_submit(dossier),
-        *([Problem("terms", 0, lacking)] if (lacking := terms.unaccepted(dossier)) else []),
+        *checks.unaccepted_terms(dossier),
         *granting.problems(dossier, rank, check),
         *checks.approval_mandate_problems(dossier, check),
     ]

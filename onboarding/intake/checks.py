@@ -323,8 +323,19 @@ def stale_terms(dossier: Dossier) -> list[Problem]:
     return [Problem("accepts_terms", 5, said)] if said else []
 
 
-def accept_terms(dossier: Dossier, user: User) -> list[Problem]:
-    """Write down that the person accepts the texts in force, and return why it could not."""
+def unaccepted_terms(dossier: Dossier) -> list[Problem]:
+    """Return what the collectivité never accepted in any version, which holds an approval back."""
+    said = terms.unaccepted(dossier)
+    return [Problem("terms", 0, said)] if said else []
+
+
+def sending_problems(dossier: Dossier, user: User, *, ticked: Dossier) -> list[Problem]:
+    """Return what keeps this person from sending; when nothing does, write down that it accepts the texts.
+
+    `ticked` is the dossier as it was before being sent: what its box refers to must still be in force.
+    """
+    if problems := [*mandate_problems(dossier, user), *can_submit(dossier), *stale_terms(ticked)]:
+        return problems
     try:
         terms.accept(dossier, by=user)
     except AgreementRefused as refused:

@@ -183,6 +183,8 @@ def assign(request: HttpRequest, pk: UUID) -> HttpResponse:
     away = absences.away({person.pk for person in people})
     form = AssignForm(request.POST if request.method == "POST" else None, people=people, away=away)
     problems: list[Problem] = []
+    if request.POST.get("assignee") == str(dossier.assignee_id) and already_done(dossier, {"assign"}, user):
+        return redirect("desk:detail", pk=dossier.pk)  # a doubled click: the colleague is no choice any more
     if request.method == "POST" and form.is_valid():
         chosen = next(person for person in people if str(person.pk) == form.cleaned_data["assignee"])
         try:

@@ -38,7 +38,7 @@ class PersonForm(DsfrBaseForm):  # type: ignore[misc]  # dsfr ships no types
         max_length=254,
         error_messages={
             "required": "Écrivez l’adresse électronique de la personne.",
-            "invalid": "Cette adresse n’est pas complète : par exemple camille@mairie.example.",
+            "invalid": "Cette adresse n’est pas complète : par exemple camille@mairie.example.",
         },
     )
     check_text = forms.CharField(
@@ -46,10 +46,10 @@ class PersonForm(DsfrBaseForm):  # type: ignore[misc]  # dsfr ships no types
         min_length=10,
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="Par exemple : elle a répondu à un message envoyé à cette adresse.",
+        help_text="Par exemple : elle a répondu à un message envoyé à cette adresse.",
         error_messages={
             "required": "Écrivez comment vous avez vérifié l’identité de la personne.",
-            "min_length": "Écrivez-le en quelques mots : au moins dix caractères.",
+            "min_length": "Écrivez-le en quelques mots : au moins dix caractères.",
         },
     )
 
@@ -77,8 +77,8 @@ class RefusalForm(DsfrBaseForm):  # type: ignore[misc]  # dsfr ships no types
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="La personne le lira.",
         error_messages={
-            "required": "Écrivez pourquoi : la personne le lira.",
-            "min_length": "Écrivez-le en quelques mots : au moins dix caractères.",
+            "required": "Écrivez pourquoi : la personne le lira.",
+            "min_length": "Écrivez-le en quelques mots : au moins dix caractères.",
         },
     )
 
@@ -117,7 +117,7 @@ def personal_(request: HttpRequest) -> HttpResponse:
         if not fresh:
             return _render_personal(request, user, fresh=False, status=403)
         if not allow("personal", str(user.pk), limit=A_DAY, seconds=DAY):
-            messages.error(request, "Vous avez téléchargé vos données dix fois aujourd’hui : continuez demain.")
+            messages.error(request, "Vous avez téléchargé vos données dix fois aujourd’hui : continuez demain.")
             return _render_personal(request, user, fresh=fresh, status=TOO_MANY)
         return _file(personal_workflow.hand_over(user), user.email, request.POST.get("format", ""))
     return _render_personal(request, user, fresh=fresh)
@@ -141,7 +141,7 @@ def erasure(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         asked = personal_workflow.ask_erasure(user, form.cleaned_data["message"])
         messages.success(
-            request, f"Votre demande est enregistrée : nous vous répondons avant le {asked.due_on:%d/%m/%Y}."
+            request, f"Votre demande est enregistrée : nous vous répondons avant le {asked.due_on:%d/%m/%Y}."
         )
         return redirect("intake:personal")
     context = {
@@ -170,7 +170,7 @@ def person(request: HttpRequest) -> HttpResponse:
         if allow("personal", str(user.pk), limit=A_DAY * 5, seconds=DAY):
             sections = personal_workflow.gather(email, by=user, check=form.cleaned_data["check_text"])
             return _file(sections, email, request.POST.get("format", ""))
-        form.add_error(None, "Vous avez réuni beaucoup de données aujourd’hui : continuez demain.")
+        form.add_error(None, "Vous avez réuni beaucoup de données aujourd’hui : continuez demain.")
         status = TOO_MANY
     scope = operator_scope(user)
     context = {"form": form, "national": bool(scope and scope.national)}
@@ -210,11 +210,11 @@ def erase(request: HttpRequest, pk: UUID) -> HttpResponse:
         try:
             if not refusing:
                 personal_workflow.erase(found, by=user)
-                messages.success(request, "Ce qui pouvait l’être est effacé ; la personne en est informée.")
+                messages.success(request, "Ce qui pouvait l’être est effacé ; la personne en est informée.")
                 return redirect("desk:erasures")
             if form.is_valid():
                 personal_workflow.refuse(found, by=user, reason=form.cleaned_data["reason"])
-                messages.success(request, "La demande est refusée ; la personne en est informée.")
+                messages.success(request, "La demande est refusée ; la personne en est informée.")
                 return redirect("desk:erasures")
         except PersonalRefused as refused:
             refusal = refused

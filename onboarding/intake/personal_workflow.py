@@ -99,8 +99,8 @@ def erase(asked: ErasureRequest, *, by: User) -> list[str]:
     if retention_jobs.forgettable().filter(pk=user.pk).exists():
         retention_jobs.erase_accounts([user.pk])
         done.append("votre compte, qui ne vous nomme plus et ne s’ouvre plus")
-    answer = " ; ".join(done) or "rien : tout ce que nous gardons sert à un droit en cours, ou la loi nous y oblige"
-    ErasureRequest.objects.filter(pk=asked.pk).update(answer=f"Effacé : {answer}."[:1000])
+    answer = " ; ".join(done) or "rien : tout ce que nous gardons sert à un droit en cours, ou la loi nous y oblige"
+    ErasureRequest.objects.filter(pk=asked.pk).update(answer=f"Effacé : {answer}."[:1000])
     event = record(STREAM, user.pk, "personal.erased", by=by, payload={"parts": len(done)})
     personal_notifications.erasure_answered(ErasureRequest.objects.get(pk=asked.pk), event, to=address, erased=done)
     return done
@@ -110,7 +110,7 @@ def erase(asked: ErasureRequest, *, by: User) -> list[str]:
 def refuse(asked: ErasureRequest, *, by: User, reason: str) -> None:
     """Refuse, and tell the person why and where to complain."""
     if len(reason.strip()) < 10:  # noqa: PLR2004 - a few words
-        raise PersonalRefused("Écrivez pourquoi : la personne le lira.")
+        raise PersonalRefused("Écrivez pourquoi : la personne le lira.")
     _settle(asked, S.REFUSED, by=by, answer=reason.strip()[:1000])
     event = record(STREAM, asked.user_id, "personal.erasure_refused", by=by, comment=reason.strip())
     fresh = ErasureRequest.objects.select_related("user").get(pk=asked.pk)
@@ -119,7 +119,7 @@ def refuse(asked: ErasureRequest, *, by: User, reason: str) -> None:
 
 def _settle(asked: ErasureRequest, state: str, *, by: User, answer: str = "") -> None:
     if asked.user_id == by.pk:
-        raise PersonalRefused("Cette demande est la vôtre : un collègue doit y répondre.", 403)
+        raise PersonalRefused("Cette demande est la vôtre : un collègue doit y répondre.", 403)
     waiting = ErasureRequest.objects.filter(pk=asked.pk, state=S.WAITING)
     if not waiting.update(state=state, answered_at=timezone.now(), answered_by=by, answer=answer):
         raise PersonalRefused("Quelqu’un a déjà répondu à cette demande.", 409)

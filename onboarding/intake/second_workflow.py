@@ -77,7 +77,8 @@ def _a_name_is_left(dossier: Dossier) -> bool:
 def propose_revocation(dossier: Dossier, *, by: User, version: int, reason: str) -> Dossier:
     """Ask another lead to end the approval. Nothing stops, and nothing is deleted."""
     authorise(PROPOSE_REVOCATION, dossier, by)
-    if waiting := _revocation(dossier):
+    # From an old page it is a doubled click, or another's: `apply` says which.
+    if (waiting := _revocation(dossier)) and dossier.version == version:
         raise GuardFailed(
             [
                 Problem(

@@ -8,9 +8,10 @@ from onboarding.intake import acting
 from onboarding.intake.models import Dossier
 from suite.accounts.mandates import mandate
 from suite.accounts.models import User
+from suite.directory.lookup import covering
 from suite.directory.models import Operator
 
-CHANGED = "Les textes à accepter ont changé depuis que vous avez coché cette case : relisez-les, puis acceptez-les."
+CHANGED = "Les textes à accepter ont changé depuis que vous avez coché cette case : relisez-les, puis acceptez-les."
 
 
 def operator_of(dossier: Dossier) -> Operator | None:
@@ -21,7 +22,9 @@ def operator_of(dossier: Dossier) -> Operator | None:
 def current(dossier: Dossier) -> list[Text]:
     """Return the texts in force for the dossier; read once for one loaded dossier."""
     if "_terms" not in dossier.__dict__:
-        dossier.__dict__["_terms"] = texts.in_force(operator_of(dossier))
+        # The national operator's texts are those that everybody starts from: no need to look it up.
+        local = None if dossier.operator_id else next(iter(covering(dossier.organization)), None)
+        dossier.__dict__["_terms"] = texts.in_force(dossier.operator or local)
     found: list[Text] = dossier.__dict__["_terms"]
     return found
 
@@ -64,7 +67,7 @@ def unaccepted(dossier: Dossier) -> str:
     if not lacking:
         return ""
     names = " ; ".join(text.get_kind_display() for text in lacking)
-    return f"La collectivité n’a pas encore accepté : {names}. Demandez-lui de le faire sur sa page « Conventions »."
+    return f"La collectivité n’a pas encore accepté : {names}. Demandez-lui de le faire sur sa page « Conventions »."
 
 
 def confirm(dossier: Dossier, *, by: User, check: str) -> None:

@@ -141,8 +141,7 @@ def submit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         if not is_second_open(error):
             raise
         raise GuardFailed(checks.rivals(dossier)) from None
-    problems = [*checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]
-    if problems := problems or checks.accept_terms(sent, by):
+    if problems := checks.sending_problems(sent, by, ticked=dossier):
         raise GuardFailed(problems)
     lookups.ask(lookups.to_look_up(sent))
     notifications.received(sent, event)
@@ -177,8 +176,7 @@ def resubmit(dossier: Dossier, *, by: User, version: int) -> Dossier:
         for remark in remarks
         if not remark.touched and not remark.answer
     ]
-    problems = [*unanswered, *checks.mandate_problems(sent, by), *checks.can_submit(sent), *checks.stale_terms(dossier)]
-    if problems := problems or checks.accept_terms(sent, by):
+    if problems := [*unanswered, *checks.sending_problems(sent, by, ticked=dossier)]:
         raise GuardFailed(problems)
     sent.remarks.filter(closed_at__isnull=True).update(closed_at=timezone.now())
     notifications.answered(sent, event)

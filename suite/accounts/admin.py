@@ -1,10 +1,16 @@
 import allauth.account.admin
 import allauth.mfa.admin  # noqa: F401 - registers what is replaced below
+import django.contrib.auth.admin  # noqa: F401 - idem
+import dsfr.admin  # noqa: F401 - idem
 from allauth.account.models import EmailAddress, EmailConfirmation
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
+from dsfr.models import DsfrConfig
 
+from suite.accounts.administrator_models import AdministratorChange
+from suite.accounts.block_models import AccountBlock
 from suite.accounts.models import BreakGlass, Identity, Membership, OperatorRole, User
 
 
@@ -60,8 +66,8 @@ class OperatorRoleWindow(Window):
     list_filter = ("active", "role", "operator")
 
 
-# allauth's own pages would show secrets and delete factors: nothing of them is changed from here.
-for model in (Authenticator, EmailAddress, EmailConfirmation):
+# Doors of other packages: allauth would show secrets and delete factors, Django make groups, dsfr rename the site.
+for model in (Authenticator, EmailAddress, EmailConfirmation, Group, DsfrConfig):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 
@@ -77,3 +83,18 @@ class FactorWindow(Window):
     list_display = ("user", "type", "created_at", "last_used_at")
     list_select_related = ("user",)
     fields = ("user", "type", "created_at", "last_used_at")
+
+
+@admin.register(AdministratorChange)
+class AdministratorChangeWindow(Window):
+    list_display = ("organization", "kind", "person", "state", "asked_at", "due_at")
+    list_select_related = ("organization", "person")
+    list_filter = ("state", "kind")
+    exclude = ("objection_digest",)
+
+
+@admin.register(AccountBlock)
+class AccountBlockWindow(Window):
+    list_display = ("user", "kind", "state", "asked_at", "decided_at")
+    list_select_related = ("user",)
+    list_filter = ("state", "kind")

@@ -29,7 +29,8 @@ def people(request: HttpRequest) -> HttpResponse:
     """Find an account by name or address; without a word, list those that are shut or about to be."""
     check(LIST_ACCOUNTS, site_roles(request.user))
     words = request.GET.get("q", "").replace("\x00", "").strip()[:LONGEST]
-    found = scope.in_sight_of(person(request)).filter(break_glass__isnull=True)
+    # Nobody decides of its own account, nor here of the sealed ones.
+    found = scope.in_sight_of(person(request)).filter(break_glass__isnull=True).exclude(pk=person(request).pk)
     short = 0 < len(words) < SHORTEST
     if words and not short:
         named = found.annotate(whole=Concat("given_name", Value(" "), "usual_name"))

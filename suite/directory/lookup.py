@@ -169,6 +169,14 @@ def _subject(organization: Organization, operators: Iterable[Covering]) -> Subje
 
 
 def _covering(organization: Organization) -> Iterable[Operator]:
+    """Read once for one loaded organization: a page judges it, then says who would serve it."""
+    known: dict[str, list[Operator]] = organization.__dict__.setdefault("_read", {})
+    if "covering" not in known:
+        known["covering"] = list(_read_covering(organization))
+    return known["covering"]
+
+
+def _read_covering(organization: Organization) -> Iterable[Operator]:
     member = Operator.organizations.through.objects.filter(organization_id=organization.pk).values("operator_id")
     return (
         Operator.objects.filter(national=False, departments__overlap=organization.departments)

@@ -155,6 +155,8 @@ class TestLaw:
         assert change.confirmed_at
         assert change.due_at
         rows = AdministratorChange.objects.filter(pk=change.pk)
+        assert change.confirmed_at
+        assert change.due_at
         with pytest.raises(IntegrityError, match="48_hours"), transaction.atomic():
             rows.update(due_at=change.confirmed_at + dt.timedelta(hours=47))
         early = change.due_at - dt.timedelta(minutes=1)

@@ -172,6 +172,10 @@ class TestPeople:
         assert town.agent.email in client.get("/instruction/comptes/", {"q": whole.upper()}).text
         assert f"/comptes/{elsewhere.pk}/" not in client.get("/instruction/comptes/", {"q": elsewhere.email}).text
 
+    def test_one_s_own_account_is_not_listed(self, town: Town) -> None:
+        page = signed_in(town.lead).get("/instruction/comptes/", {"q": town.lead.email}).text
+        assert f"/comptes/{town.lead.pk}/" not in page
+
     @pytest.mark.parametrize("words", ["", "ab", "%", "_____", "\x00", "x" * 5000])
     def test_odd_words_find_nobody_and_break_nothing(self, town: Town, words: str) -> None:
         page = signed_in(town.lead).get("/instruction/comptes/", {"q": words})

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.http import HttpResponse
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
@@ -423,6 +423,23 @@ def test_the_admin_opens_to_a_superadmin_only_and_changes_nothing(world: World) 
     for url in addresses:
         assert ask(superadmin, "post", url, {"post": "yes"}).status_code < 500
     assert User.objects.count() == before
+
+
+def test_no_window_of_the_admin_is_a_door_whoever_made_it(world: World, rf: RequestFactory) -> None:
+    """Those of the packages too: Django's groups and the design system's settings were."""
+    request = rf.get("/admin/")
+    superadmin = world.people[Role.SUPERADMIN]
+    assert superadmin
+    request.user = superadmin
+    doors = {
+        model.__name__
+        for model, window in admin.site._registry.items()  # noqa: SLF001 - Django offers no other list
+        if window.has_add_permission(request)
+        or window.has_change_permission(request)
+        or window.has_delete_permission(request)
+    }
+
+    assert doors == set()
 
 
 def test_no_act_is_without_an_address() -> None:

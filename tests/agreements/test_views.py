@@ -131,7 +131,7 @@ class TestAccept:
         )
 
         assert response.status_code == 422
-        assert "Erreur :" in response.content.decode()
+        assert "Erreur\u00a0:" in response.content.decode()
         assert not Acceptance.objects.exists()
 
     def test_a_text_replaced_while_one_reads_is_not_accepted_unread(self, commune: Organization, manager: User) -> None:

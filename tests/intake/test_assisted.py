@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from onboarding.agreements.texts import bundle, in_force, route
 from onboarding.intake import acting, assisted, moves, workflow
 from onboarding.intake.models import Dossier, MailboxRequest
 from suite.accounts import codes
@@ -56,7 +57,8 @@ def secretary(commune: Organization) -> User:
 def dossier(commune: Organization, contact: None, instructor: User) -> Dossier:
     """A complete draft that an operator prepared."""
     dossier = assisted.prepare(commune, by=instructor)
-    Dossier.objects.filter(pk=dossier.pk).update(**COMPLETE)
+    terms_version = bundle(in_force(route(commune)))
+    Dossier.objects.filter(pk=dossier.pk).update(**COMPLETE, terms_version=terms_version)
     dossier.refresh_from_db()
     NameChoiceFactory.create(dossier=dossier)
     MailboxRequestFactory.create(dossier=dossier, administrator=True)

@@ -55,7 +55,7 @@ class TestChecks:
         mine.names.update(fqdn="petite-cite.collectivite.fr")
         DossierFactory.create(organization=mine.organization, rejected=True)
         NoticeFactory.create(
-            state="bounced", recipient=mine.requester_email,
+            state="bounced", bounced_at=timezone.now(), recipient=mine.requester_email,
             event=Event.objects.create(stream="dossier", subject=mine.pk, seq=1, kind="submit", hash="x"),
         )  # fmt: skip
         mine.refresh_from_db()

@@ -46,7 +46,7 @@ class TestLoad:
         held = {"operator": anct, "assignee": instructor}
         DossierFactory.create(in_review=True, due_at=now - timedelta(days=1), **held)
         DossierFactory.create(second_approval=True, due_at=now + timedelta(days=1), **held)
-        DossierFactory.create(needs_changes=True, due_at=now - timedelta(days=1), **held)
+        DossierFactory.create(needs_changes=True, **held)
         DossierFactory.create(sent=True, operator=anct)
         for days in (2, 4, 9):
             DossierFactory.create(rejected=True, submitted_at=now - timedelta(days=days), decided_at=now, **held)

@@ -144,9 +144,9 @@ class TestQueue:
             due_at=NOW - timedelta(hours=1),
             submitted_at=NOW - timedelta(days=3),
         )
-        other = DossierFactory.create(sent=True, due_at=NOW + timedelta(days=9))
-        watched = DossierFactory.create(sent=True, submitted_at=NOW - timedelta(days=9), due_at=NOW + timedelta(days=1))
-        paused = DossierFactory.create(needs_changes=True, due_at=NOW - timedelta(days=1))
+        other = DossierFactory.create(sent=True, watch_at=NOW + timedelta(days=3), due_at=NOW + timedelta(days=9))
+        watched = DossierFactory.create(sent=True, watch_at=NOW - timedelta(hours=1), due_at=NOW + timedelta(days=1))
+        paused = DossierFactory.create(needs_changes=True)
         RemarkFactory.create(dossier=wanted, reason="mailbox_list")
         for dossier, code, result, value in (
             (wanted, "mandate", "ok", "M2"),

@@ -16,17 +16,17 @@ from tests.intake.situations import situation
 
 pytestmark = pytest.mark.django_db
 S = Dossier.Status
-REVIEW = {"accepter", "refuser", "demander-des-corrections"}
+REVIEW = {"refuser", "demander-des-corrections"}
 # The acts offered, by state: to whoever instructs the dossier, to another instructor, to a lead. A reader has none.
 OFFERED: dict[str, tuple[set[str], set[str], set[str]]] = {
     S.SUBMITTED: ({"prendre"}, {"prendre"}, {"prendre"}),
-    S.IN_REVIEW: (REVIEW | {"confier", "rendre"}, {"confier"}, REVIEW | {"confier", "rendre"}),
-    S.SECOND_APPROVAL: (REVIEW, set(), REVIEW),
+    S.IN_REVIEW: (REVIEW | {"accepter", "confier", "rendre"}, {"confier"}, REVIEW | {"confier", "rendre"}),
+    S.SECOND_APPROVAL: (REVIEW, set(), REVIEW | {"confirmer"}),
     S.NEEDS_CHANGES: (set(), set(), set()),
     S.REJECTED: (set(), set(), set()),
     S.WITHDRAWN: (set(), set(), set()),
 }
-ACTS = {"prendre", "rendre", "confier", *REVIEW}
+ACTS = {"prendre", "rendre", "confier", "accepter", "confirmer", *REVIEW}
 SECRET = "Appelé le préfet : à ne pas écrire à la commune."
 
 
@@ -62,4 +62,4 @@ def test_r36_each_role_sees_what_the_table_says(  # noqa: PLR0917 - the people
     assert SECRET not in html
     assert "Vérifications" not in html
     assert "/instruction/" not in html
-    assert instructor.get_full_name() not in html
+    assert instructor.email not in html  # its name is the contact's

@@ -20,7 +20,7 @@ from tests.intake.situations import situation
 
 pytestmark = pytest.mark.django_db
 S = Dossier.Status
-BUDGET = 32  # what the desk's own decision pages take, and the proposal
+BUDGET = 15
 
 
 @pytest.fixture

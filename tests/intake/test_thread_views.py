@@ -90,17 +90,17 @@ class TestCommune:
         assert response.status_code == 422
         assert not Attachment.objects.exists()
 
-    def test_it_reads_no_note_and_no_name_of_an_operator(
+    def test_it_reads_no_note_and_no_name_in_the_thread(
         self, town_hall: Client, dossier: Dossier, instructor: User
     ) -> None:
         User.objects.filter(pk=instructor.pk).update(given_name="Dominique", usual_name="Secret")
         instructor.refresh_from_db()
         thread.note(dossier, "Entre nous.", by=instructor)
         thread.write(dossier, "Bonjour.", by=instructor)
-        text = page(town_hall, commune_page(dossier)) + page(town_hall, f"/demandes/{dossier.pk}/")
+        text = page(town_hall, commune_page(dossier))
         assert "Bonjour." in text
-        assert "Entre nous" not in text
         assert "Dominique" not in said(text)
+        assert "Entre nous" not in text + page(town_hall, f"/demandes/{dossier.pk}/")
 
     def test_the_date_of_sending_is_the_ledger_s(self, town_hall: Client, dossier: Dossier, instructor: User) -> None:
         thread.write(dossier, "Bonjour.", by=instructor)

@@ -11,7 +11,7 @@ from onboarding.intake import names, reasons
 from onboarding.intake.trade import ALLOCATION, CLOSED_DAYS
 from suite import trade
 from suite.accounts.models import User
-from suite.directory.models import Department, Operator
+from suite.directory.models import Department, Operator, Organization
 from suite.journal.models import Event
 from suite.trade.models import Setting
 from suite.trade.registry import SCHEMAS
@@ -325,7 +325,7 @@ class TestOperator:
         operator = OperatorFactory.create(departments=[commune.department_id], siret="")
         assert covering(commune) == [operator]
         assert client.post(url("operator", operator.pk), self.card(operator, status="")).status_code == 302
-        assert covering(commune) == []
+        assert covering(Organization.objects.get(pk=commune.pk)) == []
 
     def test_mistakes_are_told_by_field(self, client: Client, lead: User) -> None:
         operator = OperatorFactory.create(departments=["01"], siret="")

@@ -15,7 +15,7 @@ register = template.Library()
 
 @register.filter
 def euros(amount: Decimal | None) -> str:
-    """Write an amount the French way: « 1 250,50 € », « 12 € »."""
+    """Write an amount the French way: « 1 250,50 € », « 12 € »."""
     if amount is None:
         return ""
     text = f"{amount:,.2f}".removesuffix(".00").replace(",", NARROW).replace(".", ",")
