@@ -233,8 +233,8 @@ def _outside(wanted: list[str], family: str, dossier: Dossier) -> dict[str, Avai
         rows = NameLookup.objects.filter(pk__in=wanted)
         return {row.pk: _looked_up(row) for row in rows}
     if family == Dossier.Family.EXISTING:
-        proofs = OwnershipProof.objects.filter(dossier=dossier, domain__in=wanted, state__in=OwnershipProof.ACTIVE)
-        return {proof.domain: _proof(proof) for proof in proofs}
+        proofs = [proof for proof in dossier.ownership_proofs.all() if proof.state in OwnershipProof.ACTIVE]
+        return {proof.domain: _proof(proof) for proof in proofs if proof.domain in wanted}
     return {}
 
 

@@ -110,10 +110,20 @@ class Item(NamedTuple):
 
 
 def checklist(dossier: Dossier) -> list[Item]:
-    """Return the evidence as it is stored, in order; empty before the first `refresh`. One query, and no judgement."""
+    """Return the evidence as it is stored, in order; empty before the first `refresh`. No judgement.
+
+    No query for a dossier read by `desk_access.dossier_of`.
+    """
     now = timezone.now()
-    stored = {item.code: item for item in dossier.check_items.select_related("overridden_by")}
+    items = dossier.check_items.all()
+    known = items if "check_items" in _prefetched(dossier) else items.select_related("overridden_by")
+    stored = {item.code: item for item in known}
     return [_item(stored[code], _finding(stored[code]), dossier, now) for code in CHECKS if code in stored]
+
+
+def _prefetched(dossier: Dossier) -> dict[str, object]:
+    found: dict[str, object] = getattr(dossier, "_prefetched_objects_cache", {})
+    return found
 
 
 def _finding(item: CheckItem) -> Finding:
@@ -163,6 +173,7 @@ REMEDY = "Levez ce doute, ou dites dans les vérifications pourquoi vous l’éc
 def refresh(dossier: Dossier) -> list[CheckItem]:
     """Judge the dossier and store the evidence; a word that set aside other evidence no longer counts."""
     now = timezone.now()
+    _prefetched(dossier).pop("check_items", None)  # what the page was loaded with is no longer what is stored
     # One at a time per dossier; evidence about an older version does not replace a newer one's.
     version = Dossier.objects.select_for_update().values_list("version", flat=True).get(pk=dossier.pk)
     if version != dossier.version:

@@ -149,6 +149,12 @@ def open_remarks(dossier: Dossier) -> QuerySet[Remark]:
     return Remark.objects.filter(dossier=dossier, closed_at__isnull=True)
 
 
+def still_open(dossier: Dossier) -> list[Remark]:
+    """Return the same among the rows that the dossier was loaded with."""
+    waits = dossier.status == Dossier.Status.NEEDS_CHANGES
+    return [remark for remark in dossier.remarks.all() if remark.closed_at is None] if waits else []
+
+
 def unlocked(dossier: Dossier, remarks: Iterable[Remark]) -> frozenset[str] | None:
     """Return the groups the requester may change, those of the open corrections; None means all of them (a draft)."""
     if dossier.status == Dossier.Status.DRAFT:

@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import Resolver404, resolve, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from onboarding.intake import beside
 from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import complete
 from suite.accounts.models import User
@@ -38,10 +39,8 @@ def instructor_of(request: HttpRequest) -> User:
 def dossier_of(request: HttpRequest, pk: object) -> Dossier:
     """Return a dossier in the sight of whoever asks, with all that its pages read."""
     user, _ = staff_of(request)
-    return get_object_or_404(
-        complete().select_related("duplicate_of").filter(pk__in=Dossier.objects.followed_by(user).values("pk")),
-        pk=pk,
-    )
+    followed = complete().select_related("duplicate_of").filter(pk__in=Dossier.objects.followed_by(user).values("pk"))
+    return beside.unpack(get_object_or_404(beside.read(followed, user), pk=pk), user)
 
 
 def way_back(request: HttpRequest, default: str = "desk:queue") -> str:

@@ -50,7 +50,7 @@ class CheckItem(models.Model):
         ]
         indexes = [
             models.Index(fields=["valid_until"], name="check_item_stale"),
-            models.Index(fields=["code", "value"], name="check_item_value"),
+            models.Index(fields=["code", "value", "dossier"], name="check_item_value"),
         ]
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from onboarding.intake import deadlines, desk_filters, export, keyset, saved_vie
 from onboarding.intake.counting import counts
 from onboarding.intake.desk_access import staff_of, way_back
 from onboarding.intake.desk_bulk_acts import ACTS
-from onboarding.intake.desk_models import DeskHabit, SavedView
+from onboarding.intake.desk_models import SavedView
 from onboarding.intake.models import Dossier, NameChoice
 from onboarding.intake.moves import GuardFailed, NotAllowed
 from suite.accounts import stepup
@@ -28,6 +28,11 @@ from suite.journal.workflow import record
 
 PAGE = 25
 STREAM = "desk"
+# What a line of the list is made of: half of a dossier's columns are read by nobody there.
+SHOWN = (
+    "reference", "status", "submitted_at", "created_at", "changed_at", "due_at", "watch_at", "organization__name",
+    "organization__department", "organization__departments", "assignee__given_name", "assignee__usual_name",
+)  # fmt: skip
 BANDS = {
     deadlines.ON_TIME: ("Dans les délais", "success"),
     deadlines.WATCH: ("À surveiller", "warning"),
@@ -39,22 +44,22 @@ BANDS = {
 def queue(request: HttpRequest) -> HttpResponse:
     """List the dossiers in scope, the nearest due date first; the filters live in the address alone."""
     user, scope = staff_of(request)
-    habit = DeskHabit.objects.filter(user=user).select_related("view").first()
-    if not request.GET and habit and habit.view and saved_views.views_of(user).filter(pk=habit.view.pk).exists():
-        return redirect(f"{reverse('desk:queue')}?{habit.view.query or 'vue=toutes'}")
+    views = list(saved_views.views_of(user)[: 2 * saved_views.MOST])
+    habit = next((view for view in views if getattr(view, "opens", False)), None)
+    if not request.GET and habit:
+        return redirect(f"{reverse('desk:queue')}?{habit.query or 'vue=toutes'}")
     scoped = Dossier.objects.followed_by(user)
     filters = desk_filters.read(request.GET)
     found = desk_filters.apply(scoped, filters, user)
-    wishes = Prefetch("names", NameChoice.objects.filter(rank=0), to_attr="wishes")
-    shown = found.select_related("organization", "assignee", "operator").prefetch_related(wishes)
-    page = keyset.page(shown, filters.order, request.GET.get("suite", ""), size=PAGE)
-    views = list(saved_views.views_of(user)[: 2 * saved_views.MOST])
+    wishes = Prefetch("names", NameChoice.objects.filter(rank=0).only("dossier", "fqdn", "typed"), to_attr="wishes")
+    shown = Dossier.objects.select_related("organization", "assignee").prefetch_related(wishes).only(*SHOWN)
+    page = keyset.page(found, filters.order, request.GET.get("suite", ""), size=PAGE)
     narrowed = [desk_filters.apply(scoped, desk_filters.read(QueryDict(view.query)), user) for view in views]
     count, *others = counts(user, [found, *narrowed])
     now = timezone.now()
     context = {
         "page": page,
-        "rows": [_row(dossier, now) for dossier in page.rows],
+        "rows": [_row(dossier, now) for dossier in keyset.fill(page, shown)],
         "filters": filters,
         "kept": filters.kept,
         "here": f"{request.path}?{filters.query}" if filters.query else f"{request.path}?vue=toutes",
@@ -63,8 +68,7 @@ def queue(request: HttpRequest) -> HttpResponse:
             {"view": view, "count": said, "current": view.query == filters.query, "mine": view.owner_id == user.pk}
             for view, said in zip(views, others, strict=True)
         ],
-        "default": habit.view_id if habit else None,
-        "teams": list(Operator.objects.filter(pk__in=scope.operators)),
+        "default": habit.pk if habit else None,
         "acts": ACTS if scope.instructs else {},
         "leads": allows(SEE_LOAD, site_roles(user)),
         **_choices(scope),
@@ -87,8 +91,7 @@ def _row(dossier: Dossier, now: Any) -> dict[str, Any]:  # noqa: ANN401 - a mome
 
 def _choices(scope: OperatorScope) -> dict[str, Any]:
     """Return what the filters offer. Three queries."""
-    departments = Department.objects.all()
-    operators = Operator.objects.order_by("name")
+    departments = Department.objects.order_by("code")
     people = User.objects.filter(
         is_active=True,
         operator_roles__active=True,
@@ -97,12 +100,16 @@ def _choices(scope: OperatorScope) -> dict[str, Any]:
     if not scope.national:
         departments = departments.filter(code__in=scope.departments)
         people = people.filter(operator_roles__operator__in=scope.operators)
-    known = list(operators)
+    known = list(Operator.objects.only("name", "departments").order_by("name"))
     return {
+        "teams": [one for one in known if one.pk in scope.operators],
         "statuses": desk_filters.STATUSES,
         "assignments": desk_filters.ASSIGNMENTS,
-        "people": [(str(one.pk), one.get_full_name()) for one in people.distinct().order_by("usual_name")[:200]],
-        "departments": list(departments),
+        "people": [
+            (str(one.pk), one.get_full_name())
+            for one in people.only("given_name", "usual_name").distinct().order_by("usual_name")[:200]
+        ],
+        "departments": [(code, f"{code} {name}") for code, name in departments.values_list("code", "name")],
         "operators": [(str(one.pk), one.name) for one in known],
         "territories": [(str(one.pk), one.name) for one in known if one.departments],
         "populations": desk_filters.POPULATIONS,

@@ -1,6 +1,7 @@
 """The journal of a dossier in plain words, for the timeline « Historique »."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from onboarding.intake import reasons
@@ -60,9 +61,14 @@ class Entry(NamedTuple):
 
 def history(dossier: Dossier, *, for_staff: bool) -> list[Entry]:
     """Return what happened, oldest first; saved steps are not told one by one. One query."""
+    return told(dossier, Event.objects.about("dossier", dossier.pk).exclude(kind="save"), for_staff=for_staff)
+
+
+def told(dossier: Dossier, events: Iterable[Event], *, for_staff: bool) -> list[Entry]:
+    """Return events of a dossier in plain words, those that this reader is not told left out."""
     entries = []
-    for event in Event.objects.about("dossier", dossier.pk).exclude(kind="save"):
-        if event.kind in _INTERNAL and not for_staff:
+    for event in events:
+        if event.kind == "save" or (event.kind in _INTERNAL and not for_staff):
             continue
         staff = event.kind in _STAFF
         team = dossier.operator.name if dossier.operator else "L’opérateur"

@@ -188,7 +188,7 @@ def _first_person(dossier: Dossier, user: User, events: set[str]) -> set[str]:
     if "reopen" in events and dossier.decided_by_id == user.pk:
         return {"reopen"}
     if "revoke" in events:
-        waiting = dossier.proposals.filter(closed_at__isnull=True).first()
+        waiting = next((one for one in dossier.proposals.all() if one.closed_at is None), None)
         if waiting is None:
             return {"revoke"}
         return {"propose_revocation", *({"revoke"} if waiting.proposer_id == user.pk else ())}

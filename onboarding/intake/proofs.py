@@ -114,7 +114,8 @@ def check_now(proof: OwnershipProof) -> bool:
 def of(dossier: Dossier) -> OwnershipProof | None:
     """Return the active proof of the dossier's own wish. One query."""
     wish = next((choice.fqdn for choice in dossier.names.all() if choice.rank == 0), "")
-    return OwnershipProof.objects.filter(dossier=dossier, domain=wish, state__in=OwnershipProof.ACTIVE).first()
+    proofs = (proof for proof in dossier.ownership_proofs.all() if proof.state in OwnershipProof.ACTIVE)
+    return next((proof for proof in proofs if proof.domain == wish), None)
 
 
 def proved(dossier: Dossier, fqdn: str) -> OwnershipProof | None:

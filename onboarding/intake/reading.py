@@ -1,13 +1,14 @@
 """What changed in a dossier since a person last read it. Reading is noted by a POST, or on acting; never by a GET."""
 
 from typing import NamedTuple
+from uuid import UUID
 
 from django.db.models import Max
 from django.utils import timezone
 
 from onboarding.intake import contents, reasons
 from onboarding.intake.desk_models import ReadMark
-from onboarding.intake.history import Entry, history
+from onboarding.intake.history import Entry, told
 from onboarding.intake.models import Dossier
 from onboarding.intake.moves import STREAM
 from suite.accounts.models import User
@@ -25,26 +26,29 @@ class News(NamedTuple):
 
 
 def news(dossier: Dossier, user: User) -> News:
-    """Return the timeline of a dossier as somebody of the staff reads it. Three queries."""
-    entries = history(dossier, for_staff=True)
-    mark = ReadMark.objects.filter(user=user, dossier=dossier).first()
-    events = list(
-        Event.objects.filter(stream=STREAM, subject=dossier.pk)
-        .order_by("seq")
-        .values_list("seq", "kind", "actor", "recorded_at", "payload")
-    )
+    """Return the timeline of a dossier as somebody of the staff reads it. One query, two without `beside`."""
+    events = list(Event.objects.about(STREAM, dossier.pk))
+    entries = told(dossier, events, for_staff=True)
+    mark = _mark(dossier, user)
     seen = mark.seq if mark else 0
-    unread = [row for row in events if row[0] > seen and row[2] != user.pk]
-    moments = {at for _, _, _, at, _ in unread}
-    touched = {field for _, kind, _, _, payload in unread if kind == "save" for field in payload.get("fields", [])}
+    unread = [event for event in events if event.seq > seen and event.actor != user.pk]
+    moments = {event.recorded_at for event in unread}
+    touched = {field for event in unread if event.kind == "save" for field in event.payload.get("fields", [])}
     groups = sorted(contents.groups(sorted(touched)) & set(reasons.FIELDS), key=list(reasons.FIELDS).index)
     return News(
         history=entries,
         mark=mark,
         fresh=[entry for entry in entries if entry.at in moments] if mark else [],
         fields=[reasons.FIELDS[group].label for group in groups] if mark else [],
-        seq=events[-1][0] if events else 0,
+        seq=events[-1].seq if events else 0,
     )
+
+
+def _mark(dossier: Dossier, user: User) -> ReadMark | None:
+    known: dict[UUID, ReadMark | None] = dossier.__dict__.get("_marks", {})
+    if user.pk in known:
+        return known[user.pk]
+    return ReadMark.objects.filter(user=user, dossier=dossier).first()
 
 
 def mark(dossier: Dossier, user: User, seq: int | None = None) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef
+from django.db.models import OuterRef, QuerySet
 
 from onboarding.agreements import texts
 from onboarding.intake import acting, availability, checks, names
@@ -128,10 +128,13 @@ def _memberships(dossier: Dossier, user: User) -> list[Membership]:
     """Return the person's live rights in the organization; read once for one loaded dossier."""
     known: dict[Any, list[Membership]] = dossier.__dict__.setdefault("_memberships", {})
     if user.pk not in known:
-        known[user.pk] = list(
-            user.memberships.filter(organization=dossier.organization_id).exclude(state=Membership.State.ENDED)
-        )
+        known[user.pk] = list(memberships(user, dossier.organization_id))
     return known[user.pk]
+
+
+def memberships(user: User, organization: Any) -> QuerySet[Membership]:  # noqa: ANN401 - a key, or OuterRef
+    """Return the person's rights in an organization that have not ended; a key, or the column that has it."""
+    return user.memberships.filter(organization=organization).exclude(state=Membership.State.ENDED)
 
 
 def staff_capacities(dossier: Dossier, user: User) -> frozenset[Capacity]:

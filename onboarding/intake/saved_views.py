@@ -1,7 +1,7 @@
 """Views of the queue under a name: saved, shared with a team, opened by default."""
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from onboarding.intake import desk_filters
@@ -17,12 +17,13 @@ NAME = 60
 
 
 def views_of(user: User) -> QuerySet[SavedView]:
-    """Return the person's views, and those that its teams share."""
+    """Return the person's views, and those that its teams share, the one its list `opens` on first."""
     scope = operator_scope(user)
     teams = scope.operators if scope else frozenset()
-    return SavedView.objects.filter(Q(owner=user, operator__isnull=True) | Q(operator__in=teams)).select_related(
-        "operator"
-    )
+    mine = Q(owner=user, operator__isnull=True)
+    opens = Exists(DeskHabit.objects.filter(user=user, view=OuterRef("pk")))
+    found = SavedView.objects.filter(mine | Q(operator__in=teams)).select_related("operator")
+    return found.annotate(opens=opens).order_by("-opens", "name", "created_at")
 
 
 @transaction.atomic

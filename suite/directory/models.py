@@ -70,7 +70,11 @@ class Organization(models.Model):
                 name="organization_closed_has_a_date",
             ),
         ]
-        indexes = [GinIndex(fields=["postcodes"], name="organization_postcodes")]
+        indexes = [
+            GinIndex(fields=["postcodes"], name="organization_postcodes"),
+            GinIndex(fields=["departments"], name="organization_departments"),
+            models.Index(fields=["name"], name="organization_name"),
+        ]
 
     def __str__(self) -> str:
         return self.name

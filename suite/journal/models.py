@@ -36,7 +36,15 @@ class Event(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["stream", "subject", "seq"], name="journal_one_event_per_seq"),
         ]
-        indexes = [BrinIndex(fields=["recorded_at"], name="journal_recorded_at")]
+        indexes = [
+            BrinIndex(fields=["recorded_at"], name="journal_recorded_at"),
+            # The few events that a list is narrowed by, of the many there are.
+            models.Index(
+                fields=["subject"],
+                condition=models.Q(stream="dossier", kind="reject"),
+                name="journal_dossier_rejected",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.stream} {self.subject} #{self.seq} {self.kind}"

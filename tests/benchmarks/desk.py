@@ -182,14 +182,22 @@ def serve(dossiers: int) -> None:
 
 def asker(builder: Any) -> Callable[..., dict[str, list[float]]]:
     """Return what asks once for every page, as each of its readers."""
+    from django.conf import settings
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
+    from suite.accounts import sessions
+    from suite.accounts.models import UserSession
+
     clients = []
     for user in builder.readers():
-        client = Client()
+        client = Client(headers={"host": urlsplit(settings.PUBLIC_BASE_URL).netloc})
         client.force_login(user, backend="suite.accounts.oidc.ProConnectBackend")
+        # As a sign-in does: each page looks whether the session was closed from elsewhere.
+        session = client.session
+        session[sessions.KEY] = str(UserSession.objects.create(user=user).pk)
+        session.save()
         clients.append(client)
     pages: dict[str, Callable[[], Iterator[str]]] = {
         "empty": lambda: iter(["/healthz"]),

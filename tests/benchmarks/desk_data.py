@@ -11,12 +11,15 @@ from django.utils import timezone
 from onboarding.intake import names
 from onboarding.intake.checklist import CHECKS
 from onboarding.intake.desk_models import CheckItem, SavedView
-from onboarding.intake.models import Dossier, MailboxRequest, NameChoice
+from onboarding.intake.models import Dossier, MailboxRequest, NameChoice, Remark
+from onboarding.intake.request_models import Claim
+from onboarding.intake.thread_models import Message
 from suite.accounts.models import OperatorRole, User
 from suite.directory import importer, snapshot
 from suite.directory.models import Operator, Organization
 from suite.journal import workflow as journal
 from suite.journal.models import Event, EventText
+from suite.notices.models import Notice
 
 S = Dossier.Status
 # Of a hundred dossiers: most are decided, three in ten wait for somebody.
@@ -24,7 +27,12 @@ STATES = {
     S.SUBMITTED: 10, S.IN_REVIEW: 12, S.NEEDS_CHANGES: 6, S.SECOND_APPROVAL: 2, S.APPROVED: 55, S.REJECTED: 9,
     S.WITHDRAWN: 6,
 }  # fmt: skip
+# Where the name comes from, of a hundred; the last two bring alternatives, and more to read.
+FAMILIES = {Dossier.Family.SHARED: 70, Dossier.Family.NEW: 20, Dossier.Family.EXISTING: 10}
+LETTER = "Bonjour,\n\nVotre demande avance : voici où elle en est, et ce que nous attendons de vous.\n" * 8
 KINDS = ("save", "save", "save", "save", "submit", "take", "request_changes", "save", "save", "resubmit", "assign")
+NOTIFIED = {"submit", "request_changes"}
+RUNNING = {S.SUBMITTED, S.IN_REVIEW, S.SECOND_APPROVAL}
 STAFF = 12
 FAMILY_NAMES = ("Martin", "Bernard", "Le Goff", "Étienne", "Rousseau", "Petit", "Garnier", "Faure", "Mercier", "Blanc")
 
@@ -66,10 +74,11 @@ class Builder:
     def territory(self) -> None:
         """Import the real communes, and make the operators and their people."""
         importer.load(snapshot.shipped()[0], snapshot.mergers(), snapshot.digest(snapshot.read_shipped()))
-        self.organizations = list(
-            Organization.objects.filter(kind="commune", successor__isnull=True).select_related("department")
-        )
-        self.random.shuffle(self.organizations)
+        # A commune each, and EPCI for the rest: there are fewer than 35,000 communes.
+        current = Organization.objects.filter(successor__isnull=True)
+        communes = list(current.filter(kind="commune"))
+        self.random.shuffle(communes)
+        self.organizations = [*communes, *current.filter(kind="epci").order_by("code")]
         self.national = Operator.objects.filter(national=True).first() or Operator.objects.create(
             name="ANCT", name_with_article="l’ANCT", national=True
         )
@@ -116,27 +125,34 @@ class Builder:
     # --- Dossiers -----------------------------------------------------------------------------------------------------
 
     def dossiers(self, number: int, events_each: float) -> None:
-        """Add dossiers, one per commune, with all that hangs on them."""
+        """Add dossiers, one per organization, with all that hangs on them."""
         chosen = self.organizations[self.made : self.made + number]
         authors = [self._person() for _ in chosen]
         rows = [self._dossier(organization, author) for organization, author in zip(chosen, authors, strict=True)]
         copy(User, authors)
         copy(Dossier, rows)
-        wishes = [self._wish(dossier, organization) for dossier, organization in zip(rows, chosen, strict=True)]
-        copy(NameChoice, self._numbered(NameChoice, wishes))
-        renumber(NameChoice)
+        self._add(NameChoice, [one for pair in zip(rows, chosen, strict=True) for one in self._wishes(*pair)])
         copy(MailboxRequest, [box for dossier in rows for box in self._mailboxes(dossier)])
         opened = [dossier for dossier in rows if dossier.status in Dossier.OPEN]
-        copy(CheckItem, self._numbered(CheckItem, [item for dossier in opened for item in self._checks(dossier)]))
-        renumber(CheckItem)
+        self._add(CheckItem, [item for dossier in opened for item in self._checks(dossier)])
+        copy(Remark, [self._remark(dossier) for dossier in opened if dossier.status == S.NEEDS_CHANGES])
+        copy(Claim, [self._claim(dossier) for dossier in opened[::10]])
+        copy(Message, [message for dossier in opened for message in self._messages(dossier)])
         self._tell(rows, round(number * events_each))
         self.made += len(chosen)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
         self.sample = [dossier.pk for dossier in self.random.sample(opened, min(40, len(opened)))]
-        first = self.staff[STAFF + 1]
-        followed = Dossier.objects.followed_by(first).values_list("pk", flat=True)
-        self.shared = list(followed.filter(status__in=Dossier.OPEN)[:40]) or self.sample
+        # What both readers see: in every state, most of it open as in a day's work.
+        followed = list(Dossier.objects.followed_by(self.staff[STAFF + 1]).order_by("reference"))
+        decided = [dossier for dossier in followed if dossier.status not in Dossier.OPEN]
+        waiting = [dossier for dossier in followed if dossier.status in Dossier.OPEN]
+        self.shared = [dossier.pk for dossier in (*waiting[:40], *decided[:20])]
+
+    def _add(self, model: type[models.Model], rows: Sequence[models.Model]) -> None:
+        """Write the rows of a table whose keys are numbers."""
+        copy(model, self._numbered(model, rows))
+        renumber(model)
 
     def _numbered(self, model: type[models.Model], rows: Sequence[models.Model]) -> Sequence[models.Model]:
         last = model._default_manager.order_by("-pk").values_list("pk", flat=True).first() or 0  # noqa: SLF001 - documented
@@ -167,21 +183,42 @@ class Builder:
             requester_function=Dossier.Function.SECRETARY,
             requester_email=author.email,
             requester_phone="02 97 00 00 00",
-            family=Dossier.Family.SHARED,
+            family=self.random.choices(list(FAMILIES), weights=list(FAMILIES.values()))[0],
             storage_gb=10,
             declares_exact=True,
             declares_mandate=True,
             accepts_terms=True,
             verdict={"outcome": "eligible_anct"},
             submitted_at=sent,
-            due_at=None if status not in Dossier.OPEN else sent + dt.timedelta(days=7),
+            last_submitted_at=sent,
+            clock_at=sent,
+            paused_at=self.now if status == S.NEEDS_CHANGES else None,
+            due_at=sent + dt.timedelta(days=7) if status in RUNNING else None,
+            watch_at=sent + dt.timedelta(days=4) if status in RUNNING else None,
             decided_at=sent + dt.timedelta(days=self.random.uniform(1, 9)) if decided else None,
             decided_by=assignee if decided else None,
         )
 
-    def _wish(self, dossier: Dossier, organization: Organization) -> NameChoice:
-        fqdn = f"{names.slug(organization.name) or 'commune'}.collectivite.fr"
-        return NameChoice(dossier=dossier, rank=0, typed=fqdn, fqdn=fqdn, skeleton=names.skeleton(fqdn))
+    def _wishes(self, dossier: Dossier, organization: Organization) -> Iterator[NameChoice]:
+        label = names.slug(organization.name) or "commune"
+        shared = dossier.family == Dossier.Family.SHARED
+        wanted = [f"{label}.collectivite.fr"] if shared else [f"{label}.fr", f"mairie-{label}.fr", f"ville-{label}.fr"]
+        for rank, fqdn in enumerate(wanted):
+            yield NameChoice(dossier=dossier, rank=rank, typed=fqdn, fqdn=fqdn, skeleton=names.skeleton(fqdn))
+
+    def _remark(self, dossier: Dossier) -> Remark:
+        return Remark(dossier=dossier, reason="mailbox_list", fields=["mailboxes"], text="Il manque l’accueil.")
+
+    def _claim(self, dossier: Dossier) -> Claim:
+        return Claim(dossier=dossier, fact="population", shown="812 habitants", claimed="840", author=dossier.author)
+
+    def _messages(self, dossier: Dossier) -> Iterator[Message]:
+        for side in ("commune", "operator", "commune"):
+            author = dossier.author if side == "commune" else dossier.assignee
+            yield Message(
+                dossier=dossier, kind="message", side=side, author=author, author_label="Camille Essai",
+                body="Bonjour, avez-vous pu regarder ce point ?", created_at=dossier.created_at,
+            )  # fmt: skip
 
     def _mailboxes(self, dossier: Dossier) -> Iterator[MailboxRequest]:
         for position, local_part in enumerate(("mairie", "camille.essai")):
@@ -198,7 +235,7 @@ class Builder:
                 dossier=dossier, code=code, result="unknown" if code == "activity" else "ok",
                 evidence="Conforme à ce que disent les données publiques.", source="Nos demandes",
                 dossier_version=1, fetched_at=self.now, valid_until=self.now + dt.timedelta(hours=24),
-                value="M2" if code == "mandate" else "",
+                value=self.random.choice(("M0", "M1", "M2", "M3")) if code == "mandate" else "",
             )  # fmt: skip
 
     # --- Events -------------------------------------------------------------------------------------------------------
@@ -211,11 +248,18 @@ class Builder:
             for index, dossier in enumerate(rows)
             for event in self._events(dossier, each + (1 if index < left else 0))
         ]
-        copy(Event, self._numbered(Event, told))
-        renumber(Event)
-        texts = [EventText(event=event, actor_label="Camille Essai") for event in told]
-        copy(EventText, self._numbered(EventText, texts))
-        renumber(EventText)
+        self._add(Event, told)
+        self._add(EventText, [EventText(event=event, actor_label="Camille Essai") for event in told])
+        # A notice for one event in five: some 80,000 rows, the text of each beside it.
+        to = {dossier.pk: dossier.requester_email for dossier in rows}
+        copy(Notice, [self._notice(event, to[event.subject]) for event in told if event.kind in NOTIFIED])
+
+    def _notice(self, event: Event, recipient: str) -> Notice:
+        return Notice(
+            dedupe_key=f"bench:{event.pk}", event=event, kind=f"dossier.{event.kind}", recipient=recipient,
+            subject="Votre demande avance", body_text=LETTER, body_html=LETTER, state=Notice.State.SENT,
+            sent_at=event.recorded_at, created_at=event.recorded_at,
+        )  # fmt: skip
 
     def _events(self, dossier: Dossier, number: int) -> Iterator[Event]:
         previous = ""
