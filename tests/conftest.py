@@ -44,14 +44,19 @@ def _settings_of_the_trade() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _catalogue(request: pytest.FixtureRequest) -> None:
-    """Give every test with a database the services of the migration: a transactional test empties their table too."""
+def _catalogue(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> None:
+    """Give every test with a database what migrations wrote: a transactional test empties those tables too.
+
+    Written before the test's own transaction, so that the tests that follow find it.
+    """
     if request.node.get_closest_marker("django_db") or _DATABASE_FIXTURES & set(request.fixturenames):
+        request.getfixturevalue("django_db_setup")
+        with django_db_blocker.unblock():
+            if not Service.objects.exists():
+                import_module("suite.catalog.migrations.0002_services").load(apps, None)
+            if not Text.objects.exists():
+                import_module("onboarding.agreements.migrations.0003_model_texts").load(apps, None)
         request.getfixturevalue("_django_db_helper")
-        if not Service.objects.exists():
-            import_module("suite.catalog.migrations.0002_services").load(apps, None)
-        if not Text.objects.exists():
-            import_module("onboarding.agreements.migrations.0003_model_texts").load(apps, None)
 
 
 @pytest.fixture(scope="session")

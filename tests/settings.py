@@ -41,3 +41,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {}
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 LOGGING["root"]["level"] = "WARNING"  # type: ignore[index]  # noqa: F405
+
+# Every new client would look through the 1,600 files of the design system; they are looked for when asked instead.
+WHITENOISE_AUTOREFRESH = True
