@@ -27,5 +27,5 @@ def back(apps: Apps, schema: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("intake", "0009_desk")]
+    dependencies = [("intake", "0010_desk_indexes")]
     operations = [migrations.RunPython(rename, back)]
