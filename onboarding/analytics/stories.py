@@ -16,9 +16,11 @@ from django.db.models import Case, Q, Sum, Value, When
 
 from onboarding.analytics.figure_models import DEPARTMENT, NATIONAL, OPERATOR
 from onboarding.intake.calendar import add_working_days, working_days_between
-from onboarding.intake.deadlines import DECIDE_DAYS
 from onboarding.intake.delays import DECISIONS
 from suite.journal.models import Event
+
+# Of the definition of « late », whatever the setting of the trade becomes: another number is another VERSION.
+DECIDE_DAYS = 5
 
 # What makes a dossier one of the operators' to decide, and what ends that. A draft has no `submit`, so no story.
 ENTERS, LEAVES = ("submit", "reopen"), ("approve", "reject", "withdraw", "expire")

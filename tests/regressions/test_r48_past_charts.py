@@ -17,7 +17,7 @@ from onboarding.analytics.definitions import ADDED_UP, compute
 from onboarding.analytics.figure_models import DEPARTMENT, NATIONAL, OPERATOR, PublishedFigure
 from onboarding.analytics.months import bounds, following, midnight
 from onboarding.analytics.publishing import mismatches
-from onboarding.intake import retention_jobs, workflow
+from onboarding.intake import erasure, workflow
 from onboarding.intake.models import Dossier
 from onboarding.intake.replay import replay
 from onboarding.provisioning import engine
@@ -117,7 +117,7 @@ def test_r48_march_is_byte_identical_after_all_that_may_happen(programme: Progra
     lead, second = programme.leads
     programme.do(at(4, 12), accepted, workflow.propose_revocation, by=lead, reason="Commune disparue.")
     programme.do(at(4, 13), accepted, workflow.revoke, by=second)
-    retention_jobs.erase_dossiers([accepted.pk, waiting.pk])
+    erasure.erase_dossiers([accepted.pk, waiting.pk])
     EventText.objects.update(actor_label="", comment="")
 
     sweep_at(APRIL_SWEEP)
