@@ -88,7 +88,7 @@ TEMPLATE_OF = {
     "suite.views.server_error": "500.html",
     "suite.views.csrf_failure": "403.html",
     # Too many checks of names: one page for all who ask too often.
-    "onboarding.intake.views._post_step": "429.html",
+    "onboarding.intake.views._saved": "429.html",
     "onboarding.intake.name_views.proof": "429.html",
     # A refusal at sign-in has one page, whichever step of the protocol finds the reason.
     "suite.accounts.views.refuse": "accounts/refuse.html",
