@@ -9,10 +9,9 @@ import datetime as dt
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from onboarding.intake import acting, availability, checks, names, nearby, presentation, proofs, rules
+from onboarding.intake import acting, availability, checks, names, nearby, proofs, rules
 from onboarding.intake.checks import Problem
 from onboarding.intake.desk_models import CheckItem
 from onboarding.intake.models import Dossier
@@ -210,35 +209,6 @@ def refresh(dossier: Dossier) -> list[CheckItem]:
             "overridden_at", "why",
         ],
     )  # fmt: skip
-
-
-def stale(now: dt.datetime | None = None) -> QuerySet[Dossier]:
-    """Return the open dossiers without evidence, or whose evidence is too old, or about another version.
-
-    A message that came back is not left for the evidence to age.
-    """
-    items = CheckItem.objects.filter(dossier=OuterRef("pk"))
-    old = items.filter(Q(valid_until__lte=now or timezone.now()) | ~Q(dossier_version=OuterRef("version")))
-    returned = Notice.objects.filter(
-        event__stream="dossier",
-        event__subject=OuterRef("pk"),
-        recipient__iexact=OuterRef("requester_email"),
-        state__in=[Notice.State.BOUNCED, Notice.State.FAILED],
-    )
-    untold = Exists(returned) & ~Exists(items.filter(code="reachable", result=R.KO))
-    return (
-        Dossier.objects.open()
-        .filter(~Exists(items) | Exists(old) | untold)
-        .order_by(F("due_at").asc(nulls_last=True), "pk")
-    )
-
-
-def sweep(most: int = 50) -> int:
-    """Refresh the stalest dossiers, those due first, each in its own transaction; return how many."""
-    keys = list(stale().values_list("pk", flat=True)[:most])
-    for dossier in presentation.complete().filter(pk__in=keys):
-        refresh(dossier)
-    return len(keys)
 
 
 @transaction.atomic

@@ -3,16 +3,15 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from onboarding.intake import thread_files
 from onboarding.intake.models import Dossier
 from onboarding.intake.personal_models import DossierErasure
 from onboarding.intake.request_models import CoAuthor
@@ -22,8 +21,7 @@ from suite.journal.models import Event, EventText
 from suite.notices.models import Notice
 
 # What the database does not take empty: a message says something.
-ERASED = "Texte effacé."
-_NEVER_EMPTY = {"intake.Message.body": ERASED}
+_NEVER_EMPTY = {"intake.Message.body": "Texte effacé."}
 # Everything else hangs on its dossier by its own column.
 _WAYS: dict[type[models.Model], str] = {
     Dossier: "pk__in",
@@ -65,7 +63,7 @@ def erase_dossiers(pks: list[Any]) -> None:
 
     What is counted stays: the dossier, its dates and territory, its rows without their words, the chain of its events.
     """
-    _erase_files(Attachment.objects.filter(message__dossier__in=pks))
+    thread_files.erase(Attachment.objects.filter(message__dossier__in=pks))
     for model, values in columns_of(DOSSIER_FIELDS).items():
         rows_of(model, pks).update(**values)
     for name in DOSSIER_ROWS:
@@ -79,15 +77,6 @@ def erase_dossiers(pks: list[Any]) -> None:
     now = timezone.now()
     for pk in pks:
         DossierErasure.objects.update_or_create(dossier_id=pk, defaults={"erased_at": now})
-
-
-def _erase_files(attachments: QuerySet[Attachment]) -> None:
-    """Erase the files of a thread; a row without a file is a refused one, by the database's own law."""
-    names = [name for name in attachments.values_list("stored_name", flat=True) if name]
-    attachments.update(state=Attachment.State.REFUSED, reason=ERASED, stored_name="")
-    for name in names:
-        path = Path(settings.ATTACHMENTS_DIR) / name
-        transaction.on_commit(lambda path=path: path.unlink(missing_ok=True))  # type: ignore[misc]
 
 
 def erase_notices(rows: QuerySet[Notice]) -> None:

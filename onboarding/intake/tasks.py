@@ -9,9 +9,9 @@ from django.utils import timezone
 from onboarding.intake import (
     absences,
     alternatives,
-    checklist,
     deadlines,
     delays,
+    evidence,
     imports,
     lookups,
     proofs,
@@ -123,7 +123,7 @@ def retain() -> None:
 @shared_task
 def refresh_evidence() -> None:
     """Judge again the dossiers whose evidence is missing, too old, or about another version."""
-    checklist.sweep()
+    evidence.sweep()
 
 
 @shared_task

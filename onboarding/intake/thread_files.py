@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from onboarding.intake.thread_models import Attachment, Message
 from suite.accounts import documents
@@ -25,6 +26,7 @@ CLAMD_SECONDS = 20
 _CHUNK = 64 * 1024
 _TYPES = {"pdf": "application/pdf", "jpeg": "image/jpeg", "png": "image/png"}
 _FOUND = "Un logiciel malveillant y a été trouvé."
+_ERASED = "Effacé avec la demande."
 BATCH = 50
 
 
@@ -142,6 +144,15 @@ def _ask(content: bytes) -> str:
         while (piece := line.recv(4096)) and len(said) < _CHUNK:
             said += piece
     return said.rstrip(b"\0\n ").rpartition(b" ")[2].decode("ascii", "replace")
+
+
+def erase(attachments: QuerySet[Attachment]) -> None:
+    """Erase the files of a thread; a row without a file is a refused one, by the database's own law."""
+    names = [name for name in attachments.values_list("stored_name", flat=True) if name]
+    attachments.update(state=Attachment.State.REFUSED, reason=_ERASED, stored_name="")
+    for name in names:
+        path = Path(settings.ATTACHMENTS_DIR) / name
+        transaction.on_commit(lambda path=path: path.unlink(missing_ok=True))  # type: ignore[misc]
 
 
 def erase_strays() -> None:

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from onboarding.intake import checklist, moves, tasks, workflow
+from onboarding.intake import checklist, evidence, moves, tasks, workflow
 from onboarding.intake.desk_models import CheckItem, ReadMark
 from onboarding.intake.models import Dossier
 from suite.accounts.models import User
@@ -92,13 +92,13 @@ class TestRefreshChecks:
 
     def test_a_worker_does_again_what_is_missing_old_or_of_another_version(self, mine: Dossier) -> None:
         tasks.refresh_evidence()
-        assert not checklist.stale().exists()
+        assert not evidence.stale().exists()
         CheckItem.objects.filter(code="holds").update(valid_until=timezone.now() - timedelta(seconds=1))
-        assert checklist.stale().get() == mine
+        assert evidence.stale().get() == mine
         tasks.refresh_evidence()
-        assert not checklist.stale().exists()
+        assert not evidence.stale().exists()
         Dossier.objects.update(version=7)
-        assert checklist.stale().get() == mine
+        assert evidence.stale().get() == mine
         tasks.refresh_evidence()
         assert set(CheckItem.objects.values_list("dossier_version", flat=True)) == {7}
 
@@ -108,12 +108,12 @@ class TestRefreshChecks:
             recipient=mine.requester_email, event=event, state="sent", sent_at=timezone.now(), attempts=1
         )
         tasks.refresh_evidence()
-        assert not checklist.stale().exists()
+        assert not evidence.stale().exists()
         assert mine.reference not in page(desk, "/instruction/?signal=non-remis")
         assert notices.bounced(notice, "Boîte inconnue.")
-        assert checklist.stale().get() == mine
+        assert evidence.stale().get() == mine
         tasks.refresh_evidence()
-        assert not checklist.stale().exists()
+        assert not evidence.stale().exists()
         item = CheckItem.objects.get(code="reachable")
         assert (item.result, item.value) == ("ko", "bounced")
         assert "Boîte inconnue." in item.evidence

@@ -276,7 +276,8 @@ class TestApprove:
         assert response.status_code == 422
         assert ">oui</textarea>" in html.replace("\n", "")
         assert 'href="#id_check"' in html
-        follow(desk, url, rank="0", check="Contrat du bureau d’enregistrement vu le 3 novembre.")
+        seen = {"version": "1", "rank": "0", "check": "Contrat du bureau d’enregistrement vu le 3 novembre."}
+        assert decide(desk, url, seen).status_code == 302
         mine.refresh_from_db()
         assert mine.status == S.APPROVED
 

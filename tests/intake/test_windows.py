@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
+from onboarding.agreements.texts import bundle, in_force
 from onboarding.intake import tasks, workflow
 from onboarding.intake.due_models import DueItem
 from onboarding.intake.models import Dossier
@@ -114,7 +115,9 @@ class TestDrafts:
     def test_nothing_is_closed_without_a_warning_that_left(self, draft: Dossier, state: str) -> None:
         on_day(15)
         on_day(45, posted=False)
-        Notice.objects.exclude(state="sent").update(state=state)
+        Notice.objects.exclude(state="sent").update(
+            state=state, bounced_at=timezone.now() if state == "bounced" else None
+        )
         assert on_day(90, posted=False) == Due(0, 0, 1, 0, 0)
         assert Dossier.objects.get().status == S.DRAFT
 
@@ -143,7 +146,8 @@ class TestCorrections:
         on_day(21)
         waiting.remarks.update(touched=True)
         with time_machine.travel(START + dt.timedelta(days=44), tick=False):
-            workflow.resubmit(waiting, by=agent, version=1)
+            Dossier.objects.update(terms_version=bundle(in_force(waiting.operator)))  # those of that day
+            workflow.resubmit(Dossier.objects.get(), by=agent, version=1)
         assert on_day(45).expiries == 0
 
     def test_a_second_round_has_its_own_reminders(self, waiting: Dossier) -> None:

@@ -15,6 +15,10 @@ PROMISES: dict[str, str] = {
     "Vous êtes connecté en tant que …, … : c’est ce compte qui recevra le droit.": (
         "tests/accounts/test_teams.py::TestInvitation"
     ),
+    "Aucun motif n’a été donné dans le mois.": PERSON,
+    "Motifs donnés dans le mois": PERSON,
+    "Territoires et opérateurs, dans le mois": PERSON,
+    "Par département, dans le mois": PERSON,
     # Mandates.
     "Déposez un document signé du maire, ou écrivez à … : une personne vous répondra.": PERSON,
     "Écrivez à … : une personne vous répondra.": PERSON,
