@@ -327,7 +327,6 @@ PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_T
 # What a dossier may ask without a reason; beyond twice as much, two people decide.
 INTAKE_STANDARD_MAILBOXES = env.int("INTAKE_STANDARD_MAILBOXES", 20)
 INTAKE_STANDARD_STORAGE_GB = env.int("INTAKE_STANDARD_STORAGE_GB", 10)
-INTAKE_TERMS_VERSION = env.str("INTAKE_TERMS_VERSION", "2026-11")
 # How many dossiers may expire in one sweep: above, something must be wrong, and none does.
 INTAKE_EXPIRY_CAP = env.int("INTAKE_EXPIRY_CAP", 100)
 # Days on which nobody works beside the public holidays, as ISO dates: a due date is counted without them.

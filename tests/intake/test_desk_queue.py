@@ -111,6 +111,8 @@ class TestQueue:
             signing.dumps(["echeance", None, "00000000-0000-0000-0000-000000000000", False], salt="another"),
             signing.dumps({"a": 1}, salt=keyset.SALT),
         ],
+        # The signature holds the time: named, so that two processes collect the same tests.
+        ids=["text", "parts", "escape", "long", "date", "number", "order", "salt", "object"],
     )
     def test_a_cursor_that_is_not_ours_shows_the_first_page(self, cursor: str, desk: Client) -> None:
         dossier = DossierFactory.create(sent=True)
