@@ -1,6 +1,6 @@
 """What the outside world must offer. Every backend keeps these promises, and the same tests prove it on each.
 
-Whatever is listed is listed with the mark it bears, so that anybody may check from outside what was built, and for whom.
+Whatever is listed is listed with the mark it bears, so that anybody may check from outside what was built.
 
 `ensure_*` may be called any number of times, in any state: it makes true what it says, one fact at a time, and changes
 nothing that is true already. What exists without the `owner` mark given is never taken over: `Refused("conflict")`.
@@ -201,8 +201,10 @@ class Mail(Protocol):
         """Give its holder a first way in (services.md, 6.5). Each success ends the ways in given before."""
 
     def import_message(self, address: str, folder: str, raw: bytes, *, received_at: datetime, seen: bool) -> None:
-        """Put an old message in the mailbox. `folder` has "/" between levels, "INBOX" the first. Not idempotent:
-        the caller remembers what it has put. `Refused("over_quota")` when it does not fit."""
+        """Put an old message in the mailbox; not idempotent: the caller remembers what it has put.
+
+        `folder` has "/" between levels, "INBOX" the first. `Refused("over_quota")` when it does not fit.
+        """
 
     def export_messages(self, address: str) -> Iterator[tuple[str, bytes]]:
         """Yield all that the mailbox holds, as (folder, message). `Refused("unsupported")` if it cannot be read."""
@@ -254,5 +256,8 @@ class Identity(Protocol):
         """Return the domains attached to an identity provider. `Refused("unknown_provider")` when there is none."""
 
     def ensure_domains(self, provider: str, wanted: frozenset[str], *, known: frozenset[str]) -> None:
-        """Attach exactly `wanted`. `known` is all that we ever attached: a live domain outside both, or more than five
-        that would go, is `Refused("not_ours")`; a domain not yet on ProConnect's allow-list is `NotYet`."""
+        """Attach exactly `wanted`; `known` is all that we ever attached.
+
+        A live domain outside both, or more than five that would go, is `Refused("not_ours")`; a domain not yet on
+        ProConnect's allow-list is `NotYet`.
+        """
