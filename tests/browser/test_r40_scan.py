@@ -29,7 +29,8 @@ NO_PAGE = {
 # Pages that need a situation which the demonstration is not in: a waiting person, a letter, a refused proof, a block.
 # The walk of roles (tests/accounts/test_permissions.py) opens them all about things that exist.
 NEEDS_A_SITUATION = {
-    "accounts:answer", "accounts:invite", "accounts:invitation", "accounts:join", "accounts:relink",
+    "accounts:answer", "intake:invitation", "accounts:invite", "accounts:invitation", "accounts:join",
+    "accounts:relink",
     "accounts:mandate_confirm",
     "accounts:mandate_object", "accounts:mandate_objection", "accounts:mandate_proof", "intake:take_over",
     "intake:stand", "provisioning:skip", "trade:operator_version", "desk:approve", "desk:reject", "desk:assign",
