@@ -308,6 +308,7 @@ DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 AUDIT_USER_AGENT = env.str("AUDIT_USER_AGENT", f"LaSuiteTerritoriale-Audit/1.0 (+{PUBLIC_BASE_URL}/referentiel/)")
 AUDIT_CA_FILE = env.str("AUDIT_CA_FILE", "")
 AUDIT_SMTP_PORT = env.int("AUDIT_SMTP_PORT", 25)
+AUDIT_HTTP_PORT, AUDIT_HTTPS_PORT = env.int("AUDIT_HTTP_PORT", 80), env.int("AUDIT_HTTPS_PORT", 443)
 # An MMDB file that says where addresses are (any with `country.iso_code`); without one nothing is located.
 GEOIP_DATABASE = env.str("GEOIP_DATABASE", "")
 # Only for tests and laptops: probes may then contact addresses that are not public.

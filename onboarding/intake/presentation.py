@@ -17,7 +17,7 @@ def complete() -> QuerySet[Dossier]:
     """Return dossiers with all that their pages read, in four queries."""
     return (
         Dossier.objects.select_related(
-            "organization__department", "organization__epci", "operator", "assignee", "author"
+            "organization__department", "organization__epci", "operator", "assignee", "author", "erasure"
         )
         .prefetch_related(
             "names", "mailboxes", Prefetch("requested_services", RequestedService.objects.select_related("service"))

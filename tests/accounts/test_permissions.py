@@ -347,10 +347,8 @@ def test_an_address_answers_each_role_as_the_table_says(world: World, name: str,
     )
 
 
-@pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("name", DOSSIER)
-def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, status: str) -> None:
-    dossier = world.dossier(status)
+def about(dossier: Any, name: str) -> dict[str, object]:
+    """Return the arguments of an address about a dossier, and make the thing that it names."""
     kwargs: dict[str, object] = {"pk": dossier.pk}
     if name == "intake:step":
         kwargs["step"] = 1
@@ -361,10 +359,15 @@ def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, 
     if name in {"intake:answer_join", "intake:remove_author"}:
         asked = {"state": CoAuthor.State.ASKED, "user": UserFactory.create()}
         kwargs["who"] = CoAuthor.objects.create(dossier=dossier, **asked).pk
-    kwargs |= of_the_thread(name, kwargs["pk"])
     if name == "desk:save_draft":
         kwargs["decision"] = "reject"
-    url = reverse(name, kwargs=kwargs)
+    return kwargs | of_the_thread(name, dossier.pk)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("name", DOSSIER)
+def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, status: str) -> None:
+    url = reverse(name, kwargs=about(world.dossier(status), name))
 
     def seen(role: Role) -> Role:
         return OUT_OF_SCOPE.get(role, role) if status in UNSENT else role
