@@ -7,7 +7,7 @@ from onboarding.intake.models import Dossier
 from suite.accounts.models import User
 from suite.directory.models import Operator, Organization
 from suite.notices.models import Notice
-from tests.intake.browsing import follow, sign_in, version
+from tests.intake.browsing import decide, follow, sign_in, version
 
 
 def ask(client: Client, commune: Organization) -> str:
@@ -53,7 +53,8 @@ def test_a_commune_asks_and_an_operator_accepts(
     at = f"/instruction/{dossier.pk}/"
     assert dossier.reference in desk.get("/instruction/").content.decode()
     assert desk.post(f"{at}prendre/", {"version": version(desk, at)}).status_code == 302
-    follow(desk, f"{at}accepter/", rank="0")
+    form = {"version": version(desk, f"{at}accepter/"), "rank": "0"}
+    assert decide(desk, f"{at}accepter/", form).status_code == 302
 
     dossier.refresh_from_db()
     assert dossier.status == "approved"
