@@ -66,8 +66,8 @@ def _after(before: Projection, event: Event) -> Projection:
         case "resubmit":
             after = replace(after, last_submitted_at=at)
         case "request_changes":
-            asked = {"reasons": said["reasons"], "fields": said["fields"], "rows": said.get("rows", [])}
-            after = replace(after, **{name: tuple(sorted(told)) for name, told in asked.items()})
+            reasons, fields, rows = (tuple(sorted(said.get(name, []))) for name in ("reasons", "fields", "rows"))
+            after = replace(after, reasons=reasons, fields=fields, rows=rows)
         case "approve" | "reject":
             after = replace(after, decided_at=at, decided_by=event.actor)
         case "reopen":
