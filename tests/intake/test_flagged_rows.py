@@ -61,9 +61,7 @@ def rows_of(dossier: Dossier) -> list[dict[str, Any]]:
 
 
 class TestAsking:
-    def test_an_operator_ticks_the_boxes_and_the_letter_names_them(
-        self, in_review: Dossier, instructor: User
-    ) -> None:
+    def test_an_operator_ticks_the_boxes_and_the_letter_names_them(self, in_review: Dossier, instructor: User) -> None:
         desk, wrong = sign_in(instructor), box(in_review, "accueil")
         url = f"/instruction/{in_review.pk}/demander-des-corrections/"
         form = form_of(page(desk, url))
@@ -116,7 +114,13 @@ class TestThePage:
         assert typed
         assert {name.split("-")[1] for name in typed} == {"2"}
         assert "Retirer la boîte 3" in text
-        for absent in ("Retirer la boîte 1", "Retirer la boîte 2", "Monter la boîte", "Ajouter une boîte", "/importer/"):
+        for absent in (
+            "Retirer la boîte 1",
+            "Retirer la boîte 2",
+            "Monter la boîte",
+            "Ajouter une boîte",
+            "/importer/",
+        ):
             assert absent not in text
 
     def test_the_page_of_the_dossier_leads_to_the_box(self, town_hall: Client, back: Dossier) -> None:
