@@ -159,6 +159,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "suite: say that beat, broker and worker live": {"task": "suite.tasks.beat", "schedule": 10.0},
     "intake: keep the evidence fresh": {"task": "onboarding.intake.tasks.refresh_evidence", "schedule": 60.0},
+    "intake: act on many": {"task": "onboarding.intake.tasks.sweep_bulk", "schedule": 10.0},
     "intake: hand over and hand out": {"task": "onboarding.intake.tasks.share_out", "schedule": 300.0},
     "provisioning: run what is due": {"task": "onboarding.provisioning.tasks.sweep", "schedule": 5.0},
     "provisioning: look again at what is built": {

@@ -376,6 +376,9 @@ def _reachable(dossier: Dossier) -> Finding:
         .values_list("state", "error")
     )
     source = "Registre des envois"
+    if not dossier.requester_email:
+        said = "Le demandeur n’a donné aucune adresse : aucun message ne part."
+        return Finding("reachable", R.KO, said, source, "unaddressed")
     refused = states.get(Notice.State.BOUNCED, states.get(Notice.State.FAILED))
     if refused is not None:
         said = f"Un message n’est pas arrivé à {dossier.requester_email}{NBSP}: {refused or 'refusé'}"

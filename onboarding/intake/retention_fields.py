@@ -90,6 +90,7 @@ NOT_PERSONAL = {
     "intake.NameChoice.*": "domain names of a commune",
     "intake.Remark.reason": "a code",
     "intake.Remark.fields": "codes",
+    "intake.Remark.rows": "identifiers",
     "journal.Event.*": "codes, hashes and pseudonymous identifiers: `record` takes no personal text in a payload",
     "notices.Notice.kind": "a code",
     "provisioning.Deployment.domain": "of a commune",

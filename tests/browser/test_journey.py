@@ -50,7 +50,7 @@ def sign_in(page: Page, **person: str) -> None:
     follow(page.get_by_role("button", name="Continuer"))
 
 
-def test_a_secretary_asks_an_operator_accepts_and_the_suite_comes_up(screen: Screen, scripts: bool) -> None:  # noqa: FBT001
+def test_r41_a_secretary_asks_an_operator_accepts_and_the_suite_comes_up(screen: Screen, scripts: bool) -> None:  # noqa: FBT001
     page = screen.open("/")
     ask(page, *COMMUNES[scripts], scripts=scripts)
     dossier = page.url.rstrip("/").rsplit("/", 1)[-1]
