@@ -302,6 +302,15 @@ BACKENDS = {
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.
 LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
+# What zones of ours say of themselves: their name servers, first the primary, and who answers for them (empty:
+# hostmaster of the zone).
+DNS_NAME_SERVERS = env.list("DNS_NAME_SERVERS", default=[])
+DNS_HOSTMASTER = env.str("DNS_HOSTMASTER", "")
+# PowerDNS over its HTTP API.
+POWERDNS_URL = env.str("POWERDNS_URL", "")
+POWERDNS_API_KEY = env.str("POWERDNS_API_KEY", "")
+POWERDNS_SERVER = env.str("POWERDNS_SERVER", "localhost")
+POWERDNS_ZONE_KIND = env.str("POWERDNS_ZONE_KIND", "Native")
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).
