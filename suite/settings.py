@@ -303,6 +303,30 @@ BACKENDS = {
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.
 LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
+# What zones of ours say of themselves: their name servers, first the primary, and who answers for them (empty:
+# hostmaster of the zone).
+DNS_NAME_SERVERS = env.list("DNS_NAME_SERVERS", default=[])
+DNS_HOSTMASTER = env.str("DNS_HOSTMASTER", "")
+# What zones of ours publish beside mail itself. Reports go to mail addresses (none: nobody is told); the host is where
+# this site answers for mta-sts.<domain> and autoconfig.<domain> (none: neither is published).
+DMARC_REPORTS = env.str("DMARC_REPORTS", "")
+TLS_REPORTS = env.str("TLS_REPORTS", "")
+CAA_ISSUERS = env.list("CAA_ISSUERS", default=["letsencrypt.org"])
+MAIL_DISCOVERY_HOST = env.str("MAIL_DISCOVERY_HOST", "")
+# "testing" or "enforce": the latter once reports say that every certificate of the mail servers holds (RFC 8461, 5).
+MTA_STS_MODE = env.str("MTA_STS_MODE", "testing")
+# PowerDNS over its HTTP API.
+POWERDNS_URL = env.str("POWERDNS_URL", "")
+POWERDNS_API_KEY = env.str("POWERDNS_API_KEY", "")
+POWERDNS_SERVER = env.str("POWERDNS_SERVER", "localhost")
+POWERDNS_ZONE_KIND = env.str("POWERDNS_ZONE_KIND", "Native")
+# A server that takes dynamic updates (RFC 2136), "host" or "host:port", its TSIG key, and the catalog zone (RFC 9432)
+# by which it learns of new zones; without one an operator makes them.
+RFC2136_SERVER = env.str("RFC2136_SERVER", "")
+RFC2136_KEY_NAME = env.str("RFC2136_KEY_NAME", "")
+RFC2136_KEY_SECRET = env.str("RFC2136_KEY_SECRET", "")
+RFC2136_KEY_ALGORITHM = env.str("RFC2136_KEY_ALGORITHM", "hmac-sha256")
+RFC2136_CATALOG = env.str("RFC2136_CATALOG", "")
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from onboarding.provisioning.backends.protocols import MailSpec, Record
+from onboarding.provisioning.backends.protocols import Record
 from onboarding.provisioning.models import Deployment, Resource, Step
-from onboarding.provisioning.records import mail_records
+from onboarding.provisioning.records import mail_records, spec_from
 from suite.templatetags.suite import gigabytes
 
 DONE, RUNNING, WAITING, UNKNOWN, UNSEEN, ABSENT, BLOCKED, SKIPPED, TODO = (
@@ -77,16 +77,7 @@ def records_to_publish(deployment: Deployment) -> tuple[Record, ...]:
     spec = (domain.observed or {}).get("spec") if domain else None
     if spec is None:
         return ()
-    return mail_records(
-        deployment.domain,
-        MailSpec(
-            mx=tuple((preference, host) for preference, host in spec["mx"]),
-            spf=spec["spf"],
-            dkim_selector=spec["dkim_selector"],
-            dkim=spec["dkim"],
-            aliases=tuple((label, target) for label, target in spec["aliases"]),
-        ),
-    )
+    return mail_records(deployment.domain, spec_from(spec))
 
 
 def fingerprint(deployment: Deployment) -> str:

@@ -45,6 +45,7 @@ def zone(step: Step) -> None:
     deployment = step.deployment
     dns = backends.dns()
     dns.ensure_zone(deployment.domain, owner=deployment.owner)
+    dns.ensure_signed(deployment.domain)
     delegation = dns.delegation(deployment.domain)
     if deployment.zone_kind == Kind.REGISTERED:
         backends.registrar().ensure_delegated(deployment.domain, delegation)
