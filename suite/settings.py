@@ -298,10 +298,21 @@ BACKENDS = {
     "dns": env.str("DNS_BACKEND", "onboarding.provisioning.backends.local.LocalDns"),
     "mail": env.str("MAIL_BACKEND", "onboarding.provisioning.backends.local.LocalMail"),
     "storage": env.str("STORAGE_BACKEND", "onboarding.provisioning.backends.local.LocalStorage"),
+    "identity": env.str("IDENTITY_BACKEND", "onboarding.provisioning.backends.local.LocalIdentity"),
     "resolver": env.str("RESOLVER_BACKEND", "onboarding.audits.resolver.Resolver"),
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.
 LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
+# The store of `seaweedfs.SeaweedStorage` (S3 and IAM) or of `swift.SwiftStorage` (its authentication's address), and the
+# administrator's name and secret there.
+STORAGE_URL = env.str("STORAGE_URL", "")
+STORAGE_ACCESS_KEY = env.str("STORAGE_ACCESS_KEY", "")
+STORAGE_SECRET_KEY = env.str("STORAGE_SECRET_KEY", "")
+STORAGE_REGION = env.str("STORAGE_REGION", "us-east-1")
+# How long a space near its quota may go unwatched, and any other: the bound on what is written over a quota in a store
+# that does not refuse by itself.
+STORAGE_ENFORCE_SECONDS = env.int("STORAGE_ENFORCE_SECONDS", 60)
+STORAGE_WATCH_SECONDS = env.int("STORAGE_WATCH_SECONDS", 3600)
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).

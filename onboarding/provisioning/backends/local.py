@@ -4,13 +4,14 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from onboarding.provisioning.backends.local_identity import LocalIdentity
 from onboarding.provisioning.backends.local_mail import LocalMail
 from onboarding.provisioning.backends.local_storage import LocalStorage
 from onboarding.provisioning.backends.protocols import Delegation, Record
 from onboarding.provisioning.backends.world import changing, log, opened
 from onboarding.provisioning.errors import Refused
 
-__all__ = ["LocalDns", "LocalMail", "LocalRegistrar", "LocalStorage"]
+__all__ = ["LocalDns", "LocalIdentity", "LocalMail", "LocalRegistrar", "LocalStorage"]
 
 NAME_SERVERS = ("ns1.suite.example.", "ns2.suite.example.")
 # The shared zone is there from the start, and is the product's own.
