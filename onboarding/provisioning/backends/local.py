@@ -5,13 +5,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-<<<<<<< HEAD
-from onboarding.provisioning.backends.local_identity import LocalIdentity
-=======
 from django.utils import timezone
 
 from onboarding.provisioning.backends import local_keys
->>>>>>> dns5
+from onboarding.provisioning.backends.local_identity import LocalIdentity
 from onboarding.provisioning.backends.local_mail import LocalMail
 from onboarding.provisioning.backends.local_storage import LocalStorage
 from onboarding.provisioning.backends.names import normal, normal_record, years_later, years_needed
