@@ -313,6 +313,15 @@ STORAGE_REGION = env.str("STORAGE_REGION", "us-east-1")
 # that does not refuse by itself.
 STORAGE_ENFORCE_SECONDS = env.int("STORAGE_ENFORCE_SECONDS", 60)
 STORAGE_WATCH_SECONDS = env.int("STORAGE_WATCH_SECONDS", 3600)
+# What zones of ours say of themselves: their name servers, first the primary, and who answers for them (empty:
+# hostmaster of the zone).
+DNS_NAME_SERVERS = env.list("DNS_NAME_SERVERS", default=[])
+DNS_HOSTMASTER = env.str("DNS_HOSTMASTER", "")
+# PowerDNS over its HTTP API.
+POWERDNS_URL = env.str("POWERDNS_URL", "")
+POWERDNS_API_KEY = env.str("POWERDNS_API_KEY", "")
+POWERDNS_SERVER = env.str("POWERDNS_SERVER", "localhost")
+POWERDNS_ZONE_KIND = env.str("POWERDNS_ZONE_KIND", "Native")
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).

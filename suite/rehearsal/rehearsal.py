@@ -42,7 +42,7 @@ class Rehearsal:
         operator = Operator.objects.get_or_create(
             name="Répétition", defaults={"name_with_article": "la répétition", "status": "partenaire_avec_services"}
         )[0]
-        person = User.objects.create(sub="rehearsal", email="repetition@suite.example")
+        person = User.objects.create(email="repetition@suite.example")
         wanted = list(plans(eligible(int(self.asked["communes"])), operator, int(self.asked["seed"])))
         say(f"{len(wanted)} communes, {self.asked['workers']} workers, load {load()}")
         before = load()

@@ -11,8 +11,9 @@ from onboarding.provisioning.backends import local_keys
 from onboarding.provisioning.backends.local_identity import LocalIdentity
 from onboarding.provisioning.backends.local_mail import LocalMail
 from onboarding.provisioning.backends.local_storage import LocalStorage
-from onboarding.provisioning.backends.names import normal, normal_record, years_later, years_needed
+from onboarding.provisioning.backends.names import normal, years_later, years_needed
 from onboarding.provisioning.backends.protocols import Delegation, Owned, Record
+from onboarding.provisioning.backends.rrsets import conflict, normal_record
 from onboarding.provisioning.backends.world import changing, log, opened
 from onboarding.provisioning.backends.zone_files import written
 from onboarding.provisioning.errors import Refused
@@ -213,7 +214,7 @@ class LocalDns:
                 log(world, "records", f"{record.name} {record.type}")
                 changed = True
             elif row["owner"] != owner:
-                raise _not_ours(record.name, record.type)
+                raise conflict(record.name, record.type)
             elif (row["ttl"], row["contents"]) != (record.ttl, contents):
                 world.execute(
                     "UPDATE rrsets SET ttl = ?, contents = ? WHERE zone = ? AND name = ? AND type = ?",
@@ -232,7 +233,7 @@ class LocalDns:
             if row is None:
                 continue
             if row["owner"] != owner:
-                raise _not_ours(name, kind)
+                raise conflict(name, kind)
             gone += world.execute("DELETE FROM rrsets WHERE zone = ? AND name = ? AND type = ?", key).rowcount
         if gone:
             world.execute("UPDATE zones SET serial = serial + 1 WHERE name = ?", (zone,))
@@ -241,7 +242,3 @@ class LocalDns:
 def soa(serial: int) -> str:
     """Return the value of a local zone's SOA."""
     return f"{NAME_SERVERS[0]} hostmaster.suite.example. {serial} 3600 600 604800 60"
-
-
-def _not_ours(name: str, kind: str) -> Refused:
-    return Refused("conflict", f"L’enregistrement {kind} de {name} existe déjà, fait par quelqu’un d’autre.")

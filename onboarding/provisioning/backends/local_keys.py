@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import dns.dnssec
+import dns.dnssectypes
 import dns.name
 import dns.rdataclass
 import dns.rdatatype
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils import timezone
 
-_ALGORITHM = dns.dnssec.Algorithm.ECDSAP256SHA256
+_ALGORITHM = dns.dnssectypes.Algorithm.ECDSAP256SHA256
 _KEY_SIGNING = 257  # flags: zone key and secure entry point
 _EARLY, _LATE = timedelta(hours=1), timedelta(days=7)
 

@@ -4,7 +4,6 @@ import re
 from calendar import monthrange
 from datetime import datetime
 
-from onboarding.provisioning.backends.protocols import Record
 from onboarding.provisioning.errors import Refused
 
 _NAME_MAX = 253
@@ -18,16 +17,6 @@ def normal(name: str) -> str:
     if len(lowered) > _NAME_MAX or not all(_LABEL.fullmatch(label) for label in lowered.split(".")):
         raise Refused("invalid_name", f"« {name[:80]} » n’est pas un nom de domaine.")
     return lowered
-
-
-def normal_record(record: Record, zone: str) -> Record:
-    """Return a set under its normal name, its values once each and in order, checked to belong to the zone."""
-    name = normal(record.name)
-    if not within(name, zone):
-        raise Refused("outside_zone", f"Le nom {name} n’appartient pas à la zone {zone}.")
-    if not record.values:
-        raise Refused("no_value", f"L’enregistrement {record.type} de {name} n’a aucune valeur.")
-    return Record(name, record.type.upper(), tuple(sorted(set(record.values))), record.ttl)
 
 
 def within(name: str, zone: str) -> bool:

@@ -8,20 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import dns.exception
-import dns.name
 import dns.rdatatype
-import dns.rdtypes.txtbase
 import dns.zone
 
 from onboarding.provisioning.backends.names import normal
 from onboarding.provisioning.backends.protocols import Record
+from onboarding.provisioning.backends.rrsets import APEX, MADE, presented, value_of
 from onboarding.provisioning.errors import Refused
 
 _FILE_MAX = 1_000_000  # characters
-_STRING_MAX = 255
-# What a server makes by itself: the apex's own, and all that signing adds.
-_APEX = frozenset({"SOA", "NS"})
-_MADE = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY", "TYPE65534"})
 
 
 @dataclass(frozen=True)
@@ -32,18 +27,6 @@ class Comparison:
     same: tuple[Record, ...]
     different: tuple[tuple[Record, Record], ...]
     absent: tuple[Record, ...]  # published, and not in the file: they stay
-
-
-def quoted(value: str) -> str:
-    """Write a text as zone files do: strings of at most 255 bytes, everything unusual escaped."""
-    data = value.encode()
-    chunks = [data[start : start + _STRING_MAX] for start in range(0, len(data), _STRING_MAX)] or [b""]
-    return " ".join('"' + "".join(_escaped(byte) for byte in chunk) + '"' for chunk in chunks)
-
-
-def presented(record: Record) -> list[str]:
-    """Return the values of a set as they stand in a zone file."""
-    return [quoted(value) for value in record.values] if record.type == "TXT" else list(record.values)
 
 
 def written(zone: str, soa: str, name_servers: Sequence[str], records: Iterable[Record], *, ttl: int = 3600) -> str:
@@ -80,9 +63,9 @@ def records_of(zone: dns.zone.Zone) -> tuple[Record, ...]:
     for name, node in zone.nodes.items():
         for rdataset in node.rdatasets:
             kind = dns.rdatatype.to_text(rdataset.rdtype)
-            if kind in _MADE or (name == zone.origin and kind in _APEX):
+            if kind in MADE or (name == zone.origin and kind in APEX):
                 continue
-            values = tuple(sorted({_value(rdata) for rdata in rdataset}))
+            values = tuple(sorted({value_of(rdata) for rdata in rdataset}))
             found.append(Record(name.to_text(omit_final_dot=True).lower(), kind, values, rdataset.ttl))
     return tuple(sorted(found, key=lambda each: (each.name, each.type)))
 
@@ -99,13 +82,3 @@ def compare(published: Iterable[Record], imported: Iterable[Record]) -> Comparis
         different=tuple((here[key], brought[key]) for key in shared if key not in equal),
         absent=tuple(here[key] for key in sorted(here.keys() - brought.keys())),
     )
-
-
-def _value(rdata: object) -> str:
-    if isinstance(rdata, dns.rdtypes.txtbase.TXTBase):
-        return b"".join(rdata.strings).decode()  # UnicodeDecodeError is a ValueError
-    return str(rdata)
-
-
-def _escaped(byte: int) -> str:
-    return chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}"  # noqa: PLR2004 - printable ASCII
