@@ -197,6 +197,7 @@ def outcome_of(step: Step) -> Outcome | None:
     try:
         steps.perform(step)
     except Outcome as outcome:
+        logger.info("Step %s of %s: %s %s", step.name, step.deployment.domain, type(outcome).__name__, outcome.code)
         if isinstance(outcome, Unavailable):
             backends.renew()
         return outcome

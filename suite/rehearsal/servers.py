@@ -49,13 +49,17 @@ class Asked:
     dns: str  # "auto", "powerdns" or "local"
     mail: str  # a dotted path, or "local"
     storage: str
+    keep: bool = False  # the folder of its logs
 
 
 def rehearse(asked: Asked) -> int:
     """Start everything, rehearse in a process of its own, stop everything; return the exit status."""
     place = Path(tempfile.mkdtemp(prefix="rehearsal-"))
+    if asked.keep:
+        sys.stderr.write(f"{place}\n")
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, place, ignore_errors=True)
+        if not asked.keep:
+            stack.callback(shutil.rmtree, place, ignore_errors=True)
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "suite.rehearsal.settings",
@@ -198,7 +202,7 @@ def name_server(place: Path, asked: Asked, environment: dict[str, str]) -> Itera
 def workers(asked: Asked, place: Path, environment: dict[str, str]) -> Iterator[Child]:
     """Describe the pool of workers, and the beat that wakes what is due."""
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    pool = ["worker", "--loglevel", "WARNING", "--pool", "prefork", "--concurrency", str(asked.workers)]
+    pool = ["worker", "--loglevel", "INFO", "--pool", "prefork", "--concurrency", str(asked.workers)]
     log = place / "worker.log"
     ready = _pinged(environment)
     yield Child("workers", [*CELERY, *pool, "--queues", "celery", *quiet], ready, log, environment)

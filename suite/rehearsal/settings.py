@@ -22,4 +22,4 @@ CELERY_TASK_TIME_LIMIT = 8
 CELERY_TASK_SOFT_TIME_LIMIT = 6
 PROVISIONING_LEASE_SECONDS = 10
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
-LOGGING["root"]["level"] = "ERROR"  # type: ignore[index]  # noqa: F405
+LOGGING["root"]["level"] = "INFO"  # type: ignore[index]  # noqa: F405

@@ -24,11 +24,12 @@ class Command(BaseCommand):
         parser.add_argument("--dns", choices=["auto", "powerdns", "local"], default="auto")
         parser.add_argument("--mail", default="local", help="local, or the dotted path of a backend set up elsewhere")
         parser.add_argument("--storage", default="local", help="idem")
+        parser.add_argument("--keep", action="store_true", help="leave the folder of the logs, and say where it is")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401, ARG002 - Django's signature
         if options["communes"] < 1 or options["workers"] < 1 or not 0 <= options["faults"] < 1:
             raise CommandError("Give at least one commune and one worker, and a rate of faults from 0 to under 1.")
-        names = ("communes", "workers", "faults", "seed", "dns", "mail", "storage")
+        names = ("communes", "workers", "faults", "seed", "dns", "mail", "storage", "keep")
         try:
             status = rehearse(Asked(**{name: options[name] for name in names}))
         except CannotRehearse as error:
