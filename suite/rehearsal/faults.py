@@ -4,6 +4,7 @@ What goes wrong depends on the call and on how often it was made, never on which
 """
 
 import hashlib
+import logging
 import os
 import random
 import signal
@@ -21,7 +22,7 @@ from onboarding.provisioning.errors import Unavailable
 # What goes wrong, and how often beside the others.
 KINDS = {"error_500": 30, "hang": 15, "drop_after_success": 30, "garbage": 20, "sigkill": 5}
 HANG_SECONDS = 0.5  # a provider's silence, cut short: what matters is that it ends in a time-out
-COUNTS, INJECTED = "rehearsal:calls", "rehearsal:faults"
+COUNTS, INJECTED, AGAIN = "rehearsal:calls", "rehearsal:faults", "rehearsal:again"
 
 
 @cache
@@ -33,6 +34,22 @@ def injected() -> dict[str, int]:
     """Return how many faults of each kind were injected."""
     found = _memory(os.getpid()).hgetall(INJECTED)
     return {kind.decode(): int(count) for kind, count in sorted(found.items())}
+
+
+class Counted(logging.Handler):
+    """Counts, by its reason, each step that did not end and will be run again."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count one; a step that failed by an exception has no code."""
+        if record.levelno in {logging.INFO, logging.ERROR}:
+            code = record.args[-1] if isinstance(record.args, tuple) and record.levelno == logging.INFO else "unexpected"
+            _memory(os.getpid()).hincrby(AGAIN, str(code), 1)
+
+
+def again() -> dict[str, int]:
+    """Return how many times a step had to be run again, by reason."""
+    found = _memory(os.getpid()).hgetall(AGAIN)
+    return {code.decode(): int(count) for code, count in sorted(found.items())}
 
 
 class Faulty:

@@ -60,7 +60,7 @@ class Rehearsal:
             "duplicated": len(seen.duplicated),
             "foreign": len(seen.foreign),
             "faults_injected": sum(faults.injected().values()),
-            "retries": _retries(),
+            "retries": sum(faults.again().values()),
             "seconds": round(seconds, 2),
             "communes_per_s": round(len(wanted) / seconds, 2),
             "steps": steps,
@@ -70,6 +70,7 @@ class Rehearsal:
             "time_to_service_s": _time_to_service(),
             "unfinished": _unfinished(),
             "faults": faults.injected(),
+            "retried": faults.again(),
             **{key: self.asked[key] for key in ("workers", "rate", "seed", "dns", "mail", "storage", "dkim_keys")},
             "cores": os.cpu_count(),
             "load": {"before": before, "after": load()},
@@ -147,12 +148,6 @@ def _waiting() -> int:
 
 def _unfinished() -> int:
     return Step.objects.exclude(status=Step.Status.DONE).values("deployment").distinct().count()
-
-
-def _retries() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT coalesce(sum(attempt - 1), 0) FROM provisioning_step WHERE attempt > 1")
-        return int(cursor.fetchone()[0])
 
 
 def _time_to_service() -> dict[str, float | None]:

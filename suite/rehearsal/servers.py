@@ -6,17 +6,17 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import psycopg.conninfo
 
 from onboarding.provisioning.backends.local import NAME_SERVERS
 from suite import embedded
@@ -25,8 +25,8 @@ from suite.rehearsal import keys
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 SCHEMAS = (
-    Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"),
-    Path("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql"),
+    Path("/usr/share/pdns-backend-pgsql/schema/schema.pgsql.sql"),
+    Path("/usr/share/doc/pdns-backend-pgsql/schema.pgsql.sql"),
 )
 READY_WITHIN = 60.0
 API_KEY = "rehearsal-only"
@@ -63,7 +63,7 @@ def rehearse(asked: Asked) -> int:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "suite.rehearsal.settings",
-            "DATABASE_URL": stack.enter_context(database(place)),
+            "DATABASE_URL": stack.enter_context(database()),
             "REDIS_URL": stack.enter_context(broker(place)),
             "LOCAL_WORLD": str(place / "world.sqlite3"),
             "LOCAL_DIR": str(place / "local"),
@@ -109,11 +109,17 @@ def backends(asked: Asked, environment: dict[str, str], place: Path) -> dict[str
 
 
 @contextlib.contextmanager
-def database(place: Path) -> Iterator[str]:
+def database() -> Iterator[str]:
     """Give an empty database: on the server that DATABASE_URL names when it holds nothing real, else embedded."""
+    refuse_a_live_one(os.environ["DATABASE_URL"])
+    with scratch(f"rehearsal_{os.getpid()}") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def scratch(name: str) -> Iterator[str]:
+    """Make a database on the server of DATABASE_URL, and drop it at the end."""
     server = os.environ["DATABASE_URL"]
-    name = f"rehearsal_{os.getpid()}"
-    refuse_a_live_one(server)
     with psycopg.connect(server, autocommit=True) as administrator:
         administrator.execute(f"CREATE DATABASE {name}")
         try:
@@ -157,22 +163,36 @@ def name_server(place: Path, asked: Asked, environment: dict[str, str]) -> Itera
     environment["DNS_RESOLVER"] = f"127.0.0.1:{port}"
     if asked.dns == "local" or (asked.dns == "auto" and not (program and schema)):
         environment["DNS_BACKEND"] = f"{LOCAL_BACKENDS}Dns"
-        why = "" if asked.dns == "local" else " (pdns_server or its SQLite backend is not installed)"
+        why = "" if asked.dns == "local" else " (pdns_server or its PostgreSQL backend is not installed)"
         command = [sys.executable, "manage.py", "local_dns", "--port", str(port)]
         with running(Child("dns", command, answers(port), place / "dns.log", {**environment, "DJANGO_SETTINGS_MODULE": "suite.settings"})):
             yield {"dns": f"local{why}", "zones": []}
         return
     if not (program and schema):
-        raise CannotRehearse("PowerDNS is not here: apt-get install --no-install-recommends pdns-server pdns-backend-sqlite3.")
+        raise CannotRehearse("PowerDNS is not here: apt-get install --no-install-recommends pdns-server pdns-backend-pgsql.")
     web = free_port()
-    with contextlib.closing(sqlite3.connect(place / "pdns.sqlite3")) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(schema.read_text())
+    with scratch(f"rehearsal_dns_{os.getpid()}") as held:
+        with psycopg.connect(held, autocommit=True) as connection:
+            connection.execute(schema.read_text().encode())
+        told = psycopg.conninfo.conninfo_to_dict(held)
+        with _powerdns(place, program, told, port, web):
+            environment |= {
+                "DNS_BACKEND": "onboarding.provisioning.backends.powerdns.PowerDns",
+                "POWERDNS_URL": f"http://127.0.0.1:{web}",
+                "POWERDNS_API_KEY": API_KEY,
+                "DNS_NAME_SERVERS": ",".join(NAME_SERVERS),
+            }
+            yield {"dns": "powerdns", "zones": ["mail.suite.example"]}
+
+
+@contextlib.contextmanager
+def _powerdns(place: Path, program: str, held: Mapping[str, object], port: int, web: int) -> Iterator[None]:
+    """Run PowerDNS on a scratch database of PostgreSQL: its SQLite refuses one of two writers that cross."""
+    names = {"host": "host", "port": "port", "dbname": "dbname", "user": "user", "password": "password"}
     lines = {
-        "launch": "gsqlite3",
-        "gsqlite3-database": str(place / "pdns.sqlite3"),
-        "gsqlite3-dnssec": "yes",
-        "gsqlite3-pragma-synchronous": "1",
+        "launch": "gpgsql",
+        "gpgsql-dnssec": "yes",
+        **{f"gpgsql-{ours}": str(held[theirs]) for ours, theirs in names.items() if held.get(theirs)},
         "local-address": "127.0.0.1",
         "local-port": str(port),
         "api": "yes",
@@ -188,15 +208,9 @@ def name_server(place: Path, asked: Asked, environment: dict[str, str]) -> Itera
         "socket-dir": str(place),
     }
     (place / "pdns.conf").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
-    environment |= {
-        "DNS_BACKEND": "onboarding.provisioning.backends.powerdns.PowerDns",
-        "POWERDNS_URL": f"http://127.0.0.1:{web}",
-        "POWERDNS_API_KEY": API_KEY,
-        "DNS_NAME_SERVERS": ",".join(NAME_SERVERS),
-    }
     command = [program, f"--config-dir={place}", "--daemon=no", "--guardian=no", "--write-pid=no"]
     with running(Child("pdns", command, answers(web), place / "pdns.log", os.environ)):
-        yield {"dns": "powerdns", "zones": ["mail.suite.example"]}
+        yield
 
 
 def workers(asked: Asked, place: Path, environment: dict[str, str]) -> Iterator[Child]:
