@@ -20,10 +20,9 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from onboarding.provisioning.errors import Held, NotYet, Refused, Unavailable
-from onboarding.provisioning.provider_models import Provider, Slot
+from onboarding.provisioning.provider_models import NAMES, Provider, Slot
 from suite.journal.workflow import record
 
-ROLES = ("registrar", "dns", "mail", "storage", "identity")
 OPENS_AFTER = 10  # calls in a row without an answer, of all workers together
 OPENS_AT_ONCE = frozenset({"denied"})  # our key is refused: asking again only makes it worse
 OPEN_FOR = timedelta(seconds=30)
@@ -31,13 +30,6 @@ OPEN_FOR_MAX = timedelta(minutes=10)
 FRESH = 1.0  # seconds
 NOTED_EVERY = timedelta(minutes=1)
 FULL_FOR = timedelta(seconds=1)
-NAMES = {
-    "registrar": "bureau d’enregistrement",
-    "dns": "hébergeur DNS",
-    "mail": "messagerie",
-    "storage": "stockage",
-    "identity": "fournisseur d’identité",
-}
 
 
 @dataclass
@@ -177,8 +169,11 @@ def _take_probe(known: Provider, now: Any) -> None:  # noqa: ANN401 - a moment
         return  # closed since we read it
     # Not all at the same instant: the first finds out for the others.
     after = max(row.probe_at - now, timedelta()) + timedelta(seconds=random.uniform(0.5, 5))  # noqa: S311
-    name = NAMES[known.role]
-    raise Held("circuit_open", f"Nous n’appelons plus le service « {name} » pour l’instant : il est en panne.", after=after)
+    raise Held(
+        "circuit_open",
+        f"Nous n’appelons plus le service « {known.name} » pour l’instant : il est en panne.",
+        after=after,
+    )
 
 
 def _take_slot(role: str, now: Any) -> uuid.UUID | None:  # noqa: ANN401 - a moment
@@ -199,7 +194,9 @@ def _take_slot(role: str, now: Any) -> uuid.UUID | None:  # noqa: ANN401 - a mom
             break
         Slot.objects.bulk_create([Slot(role=role, number=n, until=now) for n in range(cap)], ignore_conflicts=True)
     after = FULL_FOR * random.uniform(0.5, 1.5)  # noqa: S311 - idem
-    raise Held("provider_busy", f"Le service « {NAMES[role]} » a déjà assez à faire ; nous reprenons.", after=after)
+    raise Held(
+        "provider_busy", f"Le service « {NAMES.get(role, role)} » a déjà assez à faire ; nous reprenons.", after=after
+    )
 
 
 def shown() -> models.QuerySet[Provider]:

@@ -5,6 +5,14 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
+NAMES = {
+    "registrar": "Bureau d’enregistrement",
+    "dns": "Hébergeur DNS",
+    "mail": "Messagerie",
+    "storage": "Stockage",
+    "identity": "Fournisseur d’identité",
+}
+
 
 class Provider(models.Model):
     """One provider, and its circuit: closed (calls pass), open (none does), then one probe at a time."""
@@ -32,6 +40,11 @@ class Provider(models.Model):
 
     def __str__(self) -> str:
         return self.role
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return NAMES.get(self.role, self.role)
 
 
 class Slot(models.Model):

@@ -42,7 +42,9 @@ class Counted(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Count one; a step that failed by an exception has no code."""
         if record.levelno in {logging.INFO, logging.ERROR}:
-            code = record.args[-1] if isinstance(record.args, tuple) and record.levelno == logging.INFO else "unexpected"
+            code = (
+                record.args[-1] if isinstance(record.args, tuple) and record.levelno == logging.INFO else "unexpected"
+            )
             _memory(os.getpid()).hincrby(AGAIN, str(code), 1)
 
 

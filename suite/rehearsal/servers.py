@@ -165,11 +165,21 @@ def name_server(place: Path, asked: Asked, environment: dict[str, str]) -> Itera
         environment["DNS_BACKEND"] = f"{LOCAL_BACKENDS}Dns"
         why = "" if asked.dns == "local" else " (pdns_server or its PostgreSQL backend is not installed)"
         command = [sys.executable, "manage.py", "local_dns", "--port", str(port)]
-        with running(Child("dns", command, answers(port), place / "dns.log", {**environment, "DJANGO_SETTINGS_MODULE": "suite.settings"})):
+        with running(
+            Child(
+                "dns",
+                command,
+                answers(port),
+                place / "dns.log",
+                {**environment, "DJANGO_SETTINGS_MODULE": "suite.settings"},
+            )
+        ):
             yield {"dns": f"local{why}", "zones": []}
         return
     if not (program and schema):
-        raise CannotRehearse("PowerDNS is not here: apt-get install --no-install-recommends pdns-server pdns-backend-pgsql.")
+        raise CannotRehearse(
+            "PowerDNS is not here: apt-get install --no-install-recommends pdns-server pdns-backend-pgsql."
+        )
     web = free_port()
     with scratch(f"rehearsal_dns_{os.getpid()}") as held:
         with psycopg.connect(held, autocommit=True) as connection:
@@ -229,7 +239,9 @@ def _pinged(environment: dict[str, str]) -> Callable[[], bool]:
 
     def check() -> bool:
         command = [*CELERY, "inspect", "ping", "--timeout", "2"]
-        return not subprocess.run(command, env=environment, cwd=embedded.ROOT, capture_output=True, check=False).returncode  # noqa: S603 - our own command
+        return not subprocess.run(
+            command, env=environment, cwd=embedded.ROOT, capture_output=True, check=False
+        ).returncode  # noqa: S603 - our own command
 
     return check
 

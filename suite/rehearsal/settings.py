@@ -7,10 +7,7 @@ REHEARSAL = env.json("REHEARSAL")
 REHEARSED = dict(BACKENDS)
 BACKENDS = {
     **BACKENDS,
-    **{
-        role: f"suite.rehearsal.faults.{role.title()}"
-        for role in ("registrar", "dns", "mail", "storage")
-    },
+    **{role: f"suite.rehearsal.faults.{role.title()}" for role in ("registrar", "dns", "mail", "storage")},
 }
 SECRET_KEY = "rehearsal-only-0123456789-0123456789-0123456789-0123456789"  # noqa: S105 - nobody signs in here
 CELERY_IMPORTS = ["suite.rehearsal.tasks"]
