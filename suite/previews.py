@@ -204,6 +204,8 @@ CASES: dict[str, dict[str, Mapping[str, Any]]] = {
         "edited": {**_written(), "edited": True, "files": 2},
     },
     "welcome": {"": {}, "gaps": {"gaps": 2}},
+    "blocked_steps": {"": {"count": 3, "since": timezone.now() - dt.timedelta(days=2)}},
+    "drift": {"": {"lines": ["Boîte inconnue@ile-essai.collectivite.fr existe, et n’a pas été demandée."]}},
 }
 
 

@@ -1,6 +1,8 @@
 """What was approved gets built: a deployment, the things it must bring about, and the steps that do it."""
 
 import uuid
+from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
@@ -94,8 +96,8 @@ class Deployment(models.Model):
         if self.closed_at is not None:
             status = self.Status.CLOSED
         elif not unfinished:
-            skipped = any(step.status == Step.Status.SKIPPED for step in steps)
-            status = self.Status.LIVE_WITH_GAPS if skipped else self.Status.LIVE
+            gaps = any(step.status == Step.Status.SKIPPED for step in steps) or self.drifted
+            status = self.Status.LIVE_WITH_GAPS if gaps else self.Status.LIVE
         elif any(step.status == Step.Status.BLOCKED for step in unfinished):
             status = self.Status.BLOCKED
         elif not any(step.attempt for step in steps):
@@ -105,6 +107,11 @@ class Deployment(models.Model):
         else:
             status = self.Status.RUNNING
         return status
+
+    @property
+    def drifted(self) -> bool:
+        """Whether something that is there is not as decided, and a person must see to it."""
+        return any(resource.alarmed_at is not None for resource in self.resources.all())
 
     @property
     def finished(self) -> bool:
@@ -134,6 +141,9 @@ class Resource(models.Model):
     # The last look did not succeed: `observed` is then only the last known value, of `observed_at`.
     unknown_since = models.DateTimeField(null=True, blank=True)
     looked_at = models.DateTimeField(null=True, blank=True, help_text="The last look, whatever it saw.")
+    # What the last look found otherwise than decided (`drift.Difference`), and since when a person is needed for it.
+    drift = models.JSONField(default=list, blank=True)
+    alarmed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -226,6 +236,9 @@ class Step(models.Model):
 
     objects = StepQuerySet.as_manager()
 
+    # What a worker that runs the step just saw of its resource, and when: written with its end.
+    seen: tuple[dict[str, Any], datetime] | None = None
+
     class Meta:
         ordering = ["position", "name", "resource__key"]
         constraints = [
@@ -251,4 +264,4 @@ class Step(models.Model):
         return self.status == self.Status.WAITING and bool(self.code) and self.failures == 0
 
 
-from onboarding.provisioning import closure_models  # noqa: E402, F401 - Django looks for an app's models here
+from onboarding.provisioning import closure_models, provider_models  # noqa: E402, F401 - Django looks for models here

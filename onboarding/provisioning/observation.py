@@ -1,21 +1,25 @@
 """Looks again at what is built. A look that fails makes the thing unknown; it is never taken for what was last seen.
 
-Each deployment in service is looked at once a day, at an hour of its own; nothing is changed outside.
+Each deployment in service is looked at once a day, at an hour of its own.
 """
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from onboarding.provisioning import backends
+from onboarding.provisioning import backends, drift, mending
+from onboarding.provisioning.backends.protocols import Delegation
+from onboarding.provisioning.drift import Difference
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 from onboarding.provisioning.models import Deployment, Resource, Step
+from onboarding.provisioning.records import records_for
 
 logger = logging.getLogger(__name__)
 
@@ -42,62 +46,122 @@ def due() -> list[UUID]:
 
 
 def observe(deployment_id: UUID) -> int:
-    """Look at everything a deployment has built, outside any transaction; return how many could not be seen."""
-    deployment = Deployment.objects.get(pk=deployment_id)
+    """Look at everything a deployment has built, outside any transaction; return how many could not be seen.
+
+    What differs from what was decided is mended where nobody can lose anything by it, and is an alarm otherwise.
+    """
+    deployment = Deployment.objects.select_related("organization", "operator").get(pk=deployment_id)
     resources = Resource.objects.filter(deployment=deployment, observed_at__isnull=False, kind__in=_LOOKS)
     unseen = 0
     for resource in resources.order_by("kind", "key"):
-        started = timezone.now()
-        try:
-            seen = _LOOKS[resource.kind](deployment, resource)
-        except (Unavailable, NotYet):
-            seen = None
-        except Refused as refusal:
-            # The other side answered: it does not have it.
-            seen = ABSENT if refusal.code.startswith("unknown_") else None
-        except Exception:
-            logger.exception("Looking at %s %s failed", resource.kind, resource.key)
-            seen = None
-        if seen is None:
-            backends.renew()
-            unseen += 1
-        _write(resource, seen, started)
+        look = _look(deployment, resource)
+        if (
+            look is not None
+            and any(each.safe for each in look.differences)
+            and mending.mend(deployment, resource, look)
+        ):
+            look = _look(deployment, resource) or look
+        unseen += look is None
+    mending.tell(deployment)
     return unseen
 
 
-def _write(resource: Resource, seen: dict[str, Any] | None, started: Any) -> None:  # noqa: ANN401 - a moment
+def _look(deployment: Deployment, resource: Resource) -> "Look | None":
+    """Look at one thing and write what was seen; None when it could not be seen."""
+    started = timezone.now()
+    look: Look | None = None
+    try:
+        look = _LOOKS[resource.kind](deployment, resource)
+    except (Unavailable, NotYet):
+        pass
+    except Refused as refusal:
+        # The other side answered: it does not have it.
+        if refusal.code.startswith("unknown_"):
+            look = Look(ABSENT, drift.gone(resource))
+    except Exception:
+        logger.exception("Looking at %s %s failed", resource.kind, resource.key)
+    if look is None:
+        backends.renew()
+    _write(resource, look, started)
+    return look
+
+
+@transaction.atomic
+def _write(resource: Resource, look: "Look | None", started: Any) -> None:  # noqa: ANN401 - a moment
     """Write what was seen, or that nothing could be, unless a later look was written meanwhile."""
     ours = Resource.objects.filter(pk=resource.pk).filter(Q(looked_at__isnull=True) | Q(looked_at__lte=started))
-    if seen is None:
+    if look is None:
         ours.update(looked_at=started, unknown_since=resource.unknown_since or started)
-    else:
-        ours.update(looked_at=started, observed=seen, observed_at=started, unknown_since=None)
+        return
+    found = [each.as_json() for each in look.differences]
+    written = ours.update(looked_at=started, observed=look.seen, observed_at=started, unknown_since=None, drift=found)
+    if written:
+        mending.alarm(resource, look.differences, started)
 
 
-def _zone(deployment: Deployment, _resource: Resource) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a thing, and how it differs from what was decided."""
+
+    seen: dict[str, Any]
+    differences: list[Difference] = field(default_factory=list)
+
+
+def _zone(deployment: Deployment, _resource: Resource) -> Look:
     dns = backends.dns()
-    servers = dns.delegation(deployment.domain).name_servers
-    return {"name_servers": list(servers), "records": len(dns.records(deployment.domain))}
+    servers = dns.delegation(deployment.domain)
+    found = dns.records(deployment.domain)
+    differences: list[Difference] = []
+    published = deployment.steps.filter(name=Step.Name.RECORDS, status=Step.Status.DONE).exists()
+    if published:
+        wanted = records_for(deployment.domain, backends.mail().spec(deployment.domain))
+        differences = drift.of_zone(deployment.domain, wanted, found)
+    differences += _delegation(deployment, servers)
+    return Look({"name_servers": list(servers.name_servers), "records": len(found)}, differences)
 
 
-def _mail_domain(deployment: Deployment, resource: Resource) -> dict[str, Any]:
-    spec = asdict(backends.mail().spec(deployment.domain))
-    return {"quota": (resource.observed or resource.desired).get("quota", resource.desired["quota"]), "spec": spec}
+def _delegation(deployment: Deployment, wanted: Delegation) -> list[Difference]:
+    """Compare what the registrar, or the parent zone that is ours, says of the zone."""
+    if deployment.zone_kind == Deployment.ZoneKind.REGISTERED:
+        there = backends.registrar().delegation(deployment.domain)
+        found = there.name_servers if there else ()
+    else:
+        # A parent of 30,000 delegations is not read for one: the world's own way to it is.
+        answer = backends.resolver().lookup(deployment.domain, "NS")
+        if answer.outcome == "unknown":
+            return []
+        found = answer.values
+    names = {name.lower().rstrip(".") for name in found}
+    if names == {name.lower().rstrip(".") for name in wanted.name_servers}:
+        return []
+    verdict = drift.DIFFERENT if names else drift.MISSING_THERE
+    return [Difference(Kind.ZONE, "delegation", verdict, f"de {deployment.domain}")]
 
 
-def _mailbox(deployment: Deployment, resource: Resource) -> dict[str, Any]:
+def _mail_domain(deployment: Deployment, resource: Resource) -> Look:
+    mail = backends.mail()
+    spec = asdict(mail.spec(deployment.domain))
+    known = deployment.resources.filter(kind=Kind.MAILBOX).values_list("key", flat=True)
+    found = [box.address for box in mail.mailboxes(deployment.domain)]
+    quota = (resource.observed or resource.desired).get("quota", resource.desired["quota"])
+    return Look({"quota": quota, "spec": spec}, drift.of_mail_domain(deployment.domain, known, found))
+
+
+def _mailbox(deployment: Deployment, resource: Resource) -> Look:
     for box in backends.mail().mailboxes(deployment.domain):
-        if box.address == resource.key:
-            return {"address": box.address, "kind": box.kind, "display_name": box.display_name}
-    return ABSENT
+        if box.address.lower() == resource.key.lower():
+            seen = {"address": box.address, "kind": box.kind, "display_name": box.display_name}
+            return Look(seen, drift.of_mailbox(resource.desired, box))
+    return Look(ABSENT, drift.gone(resource))
 
 
-def _storage(_deployment: Deployment, resource: Resource) -> dict[str, Any]:
+def _storage(_deployment: Deployment, resource: Resource) -> Look:
     seen = backends.storage().space(resource.desired["space"])
-    return {"quota": seen.quota, "used": seen.used}
+    differences = drift.of_space(resource.desired, quota=seen.quota, used=seen.used)
+    return Look({"quota": seen.quota, "used": seen.used}, differences)
 
 
-_LOOKS: dict[str, Callable[[Deployment, Resource], dict[str, Any]]] = {
+_LOOKS: dict[str, Callable[[Deployment, Resource], Look]] = {
     Kind.ZONE: _zone,
     Kind.MAIL_DOMAIN: _mail_domain,
     Kind.MAILBOX: _mailbox,

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from onboarding.provisioning.backends.protocols import Record
+from onboarding.provisioning.drift import Difference
 from onboarding.provisioning.models import Deployment, Resource, Step
 from onboarding.provisioning.records import mail_records, spec_from
 from suite.templatetags.suite import gigabytes
@@ -49,6 +50,8 @@ class Line:
     quota: int | None = None
     # What was last known of a thing that cannot be seen now; `seen_at` is its date.
     known: str = ""
+    # How what is there differs from what was decided, in words.
+    drift: tuple[str, ...] = ()
 
     @property
     def tone(self) -> str:
@@ -87,6 +90,7 @@ def fingerprint(deployment: Deployment) -> str:
             *(str(step.pk), step.status, step.code, step.note, step.attempt > 0, step.failures > 0),
             step.resource is not None and step.resource.unknown_since is not None,
             step.resource is not None and bool((step.resource.observed or {}).get("absent")),
+            step.resource.drift if step.resource is not None else [],
         )
         for step in deployment.steps.all()
     ]
@@ -106,6 +110,7 @@ def _line(deployment: Deployment, step: Step, frontier: int) -> Line:
         kind=step.name,
         quota=quota,
         known=_known(resource) if state == UNSEEN and resource else "",
+        drift=tuple(Difference.from_json(each).sentence for each in resource.drift) if resource else (),
     )
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from onboarding.provisioning import engine, observation
+from onboarding.provisioning import dead_letters, engine, observation
 
 
 @shared_task(acks_late=True)
@@ -30,3 +30,9 @@ def look_again() -> None:
     """Have every deployment looked at whose turn has come."""
     for deployment in observation.due():
         observe.apply_async((str(deployment),), expires=engine.MESSAGE_LIFE, retry=False)
+
+
+@shared_task(acks_late=True)
+def alert() -> None:
+    """Tell operators what has been waiting for them for more than a day."""
+    dead_letters.alert()

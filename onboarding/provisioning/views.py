@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from onboarding.provisioning import workflow
+from onboarding.provisioning import circuits, dead_letters, workflow
 from onboarding.provisioning.forms import SkipForm
 from onboarding.provisioning.models import Deployment, Step
 from onboarding.provisioning.progress import fingerprint
@@ -40,7 +40,8 @@ def blocked(request: HttpRequest) -> HttpResponse:
     """List what waits for an operator, the longest first."""
     check(SEE_DESK, site_roles(request.user))
     page = Paginator(Step.objects.to_resume(request.user), PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "provisioning/blocked.html", {"page": page})
+    context = {"page": page, "causes": dead_letters.causes(request.user), "circuits": circuits.shown()}
+    return render(request, "provisioning/blocked.html", context)
 
 
 @require_POST

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from onboarding.provisioning import engine, steps
+from onboarding.provisioning.closing_workflow import open_closure
 from onboarding.provisioning.models import Deployment, Resource, Step
 from suite.accounts.models import User
 from suite.accounts.permissions import OPERATE, allows, staff_roles
@@ -105,6 +106,27 @@ def skip(step: Step, *, by: User, reason: str) -> None:
     _record("step_skipped", step, by=by, comment=reason)
     engine.passed(step)
     transaction.on_commit(lambda: engine.wake(step.deployment_id), robust=True)
+
+
+@transaction.atomic
+def mark_done(step: Step, *, by: User, proof: str) -> None:
+    """Take a person's word, and its proof, that a blocked step is done: made by hand, seen there. Raises as `retry`."""
+    _may_operate(by, step)
+    now = timezone.now()
+    _leave_blocked(step, status=Step.Status.DONE, failures=0, code="", note="", finished_at=now, due_at=now)
+    _record("step_marked_done", step, by=by, comment=proof)
+    engine.passed(step)
+    transaction.on_commit(lambda: engine.wake(step.deployment_id), robust=True)
+
+
+@transaction.atomic
+def abandon(step: Step, *, by: User, reason: str) -> None:
+    """Stop building because of a blocked step: its deployment goes to its end. Nothing is deleted. Raises as `retry`."""
+    _may_operate(by, step)
+    # The step stays blocked: it says why. Whoever was faster is seen here.
+    _leave_blocked(step, due_at=timezone.now())
+    _record("step_abandoned", step, by=by, comment=reason)
+    open_closure(step.deployment, by=by, reason=reason)
 
 
 def may_operate(user: User | AnonymousUser, deployment: Deployment) -> bool:

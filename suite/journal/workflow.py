@@ -24,7 +24,7 @@ class Actor(Protocol):
         """Return the name to show in a history."""
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def record(  # noqa: PLR0913 - an event has these facts
     stream: str,
     subject: uuid.UUID,

@@ -204,7 +204,11 @@ class World:
             "provisioning:progress": lambda: self.deployment.pk,
             "provisioning:retry": lambda: self.step.pk,
             "provisioning:skip": lambda: self.step.pk,
+            "provisioning:done": lambda: self.step.pk,
+            "provisioning:abandon": lambda: self.step.pk,
         }  # fmt: skip
+        if name == "provisioning:cause":
+            return {"name": "storage", "code": "conflict"}
         if name == "agreements:draft":
             return {"pk": self.home.pk, "kind": "prices"}
         if name in pks:

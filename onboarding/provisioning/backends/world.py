@@ -6,7 +6,9 @@ in `log` what it created, so that « built twice » would show.
 
 import contextlib
 import json
+import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,35 +48,86 @@ CREATE TABLE log (
 );
 CREATE TRIGGER log_keeps BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END;
 CREATE TRIGGER log_stays BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END;
-PRAGMA user_version = 1;
 """
-# What came later, in order: each brings a file from one version to the next, and is never edited once released.
-_LATER = (
-    """
+_DNS = """
 ALTER TABLE names ADD COLUMN expires_at TEXT;
 UPDATE names SET expires_at = strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', '+1 year');
 ALTER TABLE zones ADD COLUMN signing_key TEXT;
-PRAGMA user_version = 2;
-""",
-)
-_VERSION = 1 + len(_LATER)
+"""
+_MAIL = """
+ALTER TABLE mailboxes ADD COLUMN active INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE mailboxes ADD COLUMN quota INTEGER;
+ALTER TABLE mailboxes ADD COLUMN salt BLOB;
+ALTER TABLE mailboxes ADD COLUMN hash BLOB;
+ALTER TABLE messages ADD COLUMN folder TEXT NOT NULL DEFAULT 'INBOX';
+ALTER TABLE messages ADD COLUMN received_at TEXT;
+ALTER TABLE messages ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX messages_address ON messages (address);
+"""
+# In order: a file made before the last ones receives them when it is next opened.
+SCHEMAS: tuple[str, ...] = (_SCHEMA, _DNS, _MAIL)
+
+
+class _Kept(threading.local):
+    """The connection that a thread keeps between its calls: opening one, and closing the last, cost more than a call.
+
+    Nothing is in it: a process that dies loses nothing, and a file that was replaced is opened anew.
+    """
+
+    of: "tuple[int, str, int] | None" = None
+    connection: sqlite3.Connection | None = None
+    busy = False
+
+
+_kept = _Kept()
 
 
 @contextlib.contextmanager
 def opened() -> Iterator[sqlite3.Connection]:
     """Give a connection for reading; the file is made if there is none. `Unavailable` when SQLite fails."""
-    path = Path(settings.LOCAL_WORLD)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # One lives for one call: nothing to share between threads, nothing to lose with a process.
-        with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA foreign_keys = ON")
-            if _version(connection) < _VERSION:
-                _upgrade(connection)
+        if _kept.busy:
+            # A call within a call: each has its own moment.
+            with contextlib.closing(_connected()) as connection:
+                yield connection
+            return
+        connection = _mine()
+        _kept.busy = True
+        try:
             yield connection
+        finally:
+            _kept.busy = False
+            if connection.in_transaction:
+                connection.rollback()
     except (sqlite3.Error, OSError) as error:
+        _kept.of = None
         raise Unavailable("local_world", "Le monde local de démonstration n’a pas répondu.") from error
+
+
+def _mine() -> sqlite3.Connection:
+    """Return this thread's connection to the file as it is now."""
+    path = Path(settings.LOCAL_WORLD)
+    if _kept.connection is not None and _kept.of is not None and path.exists():
+        if _kept.of == (os.getpid(), str(path), path.stat().st_ino):
+            return _kept.connection
+        if _kept.of[0] == os.getpid():
+            _kept.connection.close()
+    _kept.connection = _connected()
+    _kept.of = (os.getpid(), str(path), path.stat().st_ino)
+    return _kept.connection
+
+
+def _connected() -> sqlite3.Connection:
+    path = Path(settings.LOCAL_WORLD)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    # A killed process loses nothing; a power cut could lose the last moments of a demonstration.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if _version(connection) < len(SCHEMAS):
+        _upgrade(connection)
+    return connection
 
 
 @contextlib.contextmanager
@@ -82,11 +135,8 @@ def changing() -> Iterator[sqlite3.Connection]:
     """Give a connection inside one write transaction: all of it holds, or nothing."""
     with opened() as connection:
         connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        yield connection
+        # Reached only without an exception: whatever is not committed is rolled back where it was opened.
         connection.execute("COMMIT")
 
 
@@ -103,9 +153,10 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")  # the others wait here while one of us writes the schema
     try:
-        for script in (_SCHEMA, *_LATER)[_version(connection) :]:
+        for script in SCHEMAS[_version(connection) :]:
             for statement in _statements(script):
                 connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(SCHEMAS)}")
         connection.execute("COMMIT")
     except sqlite3.Error:
         connection.execute("ROLLBACK")
@@ -138,7 +189,10 @@ def listing() -> dict[str, Any]:
             ),
             "mail_domains": rows("SELECT name, owner, quota, dkim_public FROM mail_domains ORDER BY name"),
             "mailboxes": _decoded(
-                rows("SELECT address, domain, owner, kind, display_name, targets FROM mailboxes ORDER BY address"),
+                rows(
+                    "SELECT address, domain, owner, kind, display_name, targets, active, quota FROM mailboxes"
+                    " ORDER BY address"
+                ),
                 "targets",
             ),
             "messages": rows("SELECT address, count(*) AS count FROM messages GROUP BY address ORDER BY address"),
