@@ -127,12 +127,14 @@ def finish(step: Step, outcome: Outcome | None) -> bool:
 
 def passed(step: Step) -> None:
     """After a step done or skipped: write that all is done, or wake helpers when several independent steps open."""
-    steps_of = Step.objects.filter(deployment=step.deployment_id)
+    steps_of = Step.objects.filter(deployment=step.deployment_id, plan=step.plan)
     if not steps_of.exclude(status__in=Step.FINISHED).exists():
         gaps = steps_of.filter(status=Step.Status.SKIPPED).count()
-        record("deployment", step.deployment_id, "completed", by=None, payload={"skipped": gaps})
+        # A later plan is a change: the building is completed once.
+        said: tuple[str, dict[str, int]] = ("change_completed", {"plan": step.plan}) if step.plan else ("completed", {})
+        record("deployment", step.deployment_id, said[0], by=None, payload={"skipped": gaps, **said[1]})
         return
-    opening = Step.objects.due().filter(deployment=step.deployment_id, position__gt=step.position).count()
+    opening = steps_of.due().filter(position__gt=step.position).count()
     for _ in range(min(opening - 1, HELPERS_MAX)):
         transaction.on_commit(lambda: wake(step.deployment_id), robust=True)
 

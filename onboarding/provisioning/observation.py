@@ -30,7 +30,11 @@ def due() -> list[UUID]:
     """Return the deployments to look at, the longest unseen first: built, and not looked at lately."""
     now = timezone.now()
     built = Resource.objects.filter(
-        deployment__closed_at__isnull=True, kind__in=_LOOKS, observed_at__isnull=False, steps__status=Step.Status.DONE
+        deployment__closed_at__isnull=True,
+        kind__in=_LOOKS,
+        observed_at__isnull=False,
+        removed_at__isnull=True,
+        steps__status=Step.Status.DONE,
     )
     old = built.filter(
         Q(looked_at__isnull=True)
@@ -44,7 +48,9 @@ def due() -> list[UUID]:
 def observe(deployment_id: UUID) -> int:
     """Look at everything a deployment has built, outside any transaction; return how many could not be seen."""
     deployment = Deployment.objects.get(pk=deployment_id)
-    resources = Resource.objects.filter(deployment=deployment, observed_at__isnull=False, kind__in=_LOOKS)
+    resources = Resource.objects.filter(
+        deployment=deployment, observed_at__isnull=False, removed_at__isnull=True, kind__in=_LOOKS
+    )
     unseen = 0
     for resource in resources.order_by("kind", "key"):
         started = timezone.now()
