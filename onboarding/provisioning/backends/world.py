@@ -48,6 +48,16 @@ CREATE TRIGGER log_keeps BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log
 CREATE TRIGGER log_stays BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END;
 PRAGMA user_version = 1;
 """
+# What came later, in order: each brings a file from one version to the next, and is never edited once released.
+_LATER = (
+    """
+ALTER TABLE names ADD COLUMN expires_at TEXT;
+UPDATE names SET expires_at = strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', '+1 year');
+ALTER TABLE zones ADD COLUMN signing_key TEXT;
+PRAGMA user_version = 2;
+""",
+)
+_VERSION = 1 + len(_LATER)
 
 
 @contextlib.contextmanager
@@ -60,8 +70,8 @@ def opened() -> Iterator[sqlite3.Connection]:
         with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
-            if not _version(connection):
-                _create(connection)
+            if _version(connection) < _VERSION:
+                _upgrade(connection)
             yield connection
     except (sqlite3.Error, OSError) as error:
         raise Unavailable("local_world", "Le monde local de démonstration n’a pas répondu.") from error
@@ -89,12 +99,12 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _upgrade(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")  # the others wait here while one of us writes the schema
     try:
-        if not _version(connection):
-            for statement in _statements(_SCHEMA):
+        for script in (_SCHEMA, *_LATER)[_version(connection) :]:
+            for statement in _statements(script):
                 connection.execute(statement)
         connection.execute("COMMIT")
     except sqlite3.Error:
