@@ -298,6 +298,7 @@ BACKENDS = {
     "dns": env.str("DNS_BACKEND", "onboarding.provisioning.backends.local.LocalDns"),
     "mail": env.str("MAIL_BACKEND", "onboarding.provisioning.backends.local.LocalMail"),
     "storage": env.str("STORAGE_BACKEND", "onboarding.provisioning.backends.local.LocalStorage"),
+    "identity": env.str("IDENTITY_BACKEND", "onboarding.provisioning.backends.local.LocalIdentity"),
     "resolver": env.str("RESOLVER_BACKEND", "onboarding.audits.resolver.Resolver"),
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.

@@ -7,9 +7,16 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from onboarding.audits.resolver import Lookups
-from onboarding.provisioning.backends.protocols import Dns, Mail, Registrar, Storage
+from onboarding.provisioning.backends.protocols import Dns, Identity, Mail, Registrar, Storage
 
-PROTOCOLS: dict[str, type] = {"registrar": Registrar, "dns": Dns, "mail": Mail, "storage": Storage, "resolver": Lookups}
+PROTOCOLS: dict[str, type] = {
+    "registrar": Registrar,
+    "dns": Dns,
+    "mail": Mail,
+    "storage": Storage,
+    "identity": Identity,
+    "resolver": Lookups,
+}
 
 
 @cache
@@ -40,6 +47,11 @@ def mail() -> Mail:
 def storage() -> Storage:
     """Return the storage that the settings name."""
     return cast("Storage", _built(settings.BACKENDS["storage"]))
+
+
+def identity() -> Identity:
+    """Return what attaches domains to identity providers."""
+    return cast("Identity", _built(settings.BACKENDS["identity"]))
 
 
 def resolver() -> Lookups:
