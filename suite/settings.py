@@ -287,10 +287,10 @@ DEMONSTRATION_VARIABLES = [
 # Dates of municipal elections, last round: a month later, what an elected person proved before is proved again.
 MUNICIPAL_ELECTIONS = env.list("MUNICIPAL_ELECTIONS", default=["2026-03-22"])
 # Written mandates: a private folder, outside anything a web server shows, shared by the web processes and the workers.
+DOCUMENTS_DIR = Path(env.str("DOCUMENTS_DIR", str(LOCAL_DIR / "documents")))
 # The copies that organizations take away: as private, and deleted after seven days.
 EXPORTS_DIR = Path(env.str("EXPORTS_DIR", str(LOCAL_DIR / "exports")))
 EXPORT_MOST_BYTES = env.int("EXPORT_MOST_GB", 50) * 1_000_000_000
-DOCUMENTS_DIR = Path(env.str("DOCUMENTS_DIR", str(LOCAL_DIR / "documents")))
 # What a letter carries as its sender, one line after the other, separated by « | ».
 LETTER_SENDER = env.str("LETTER_SENDER", f"{SITE_NAME}|Service des habilitations")
 LETTER_PLACE = env.str("LETTER_PLACE", "Paris")

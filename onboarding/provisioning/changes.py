@@ -48,11 +48,15 @@ class Planned(NamedTuple):
 def add(deployment: Deployment, boxes: Sequence[NewBox], *, by: User) -> Change:
     """Ask for mailboxes. Raises ChangeRefused, or WrongState when the suite is not in service."""
     deployment = opened(deployment)
-    existing = boxes_of(deployment)
-    if problems := judging.judge(deployment, boxes, existing, entitlement(deployment)):
-        raise ChangeRefused(*problems)
+    check(deployment, boxes, boxes_of(deployment))
     made = [_resource(deployment, box) for box in boxes]
     return plan(deployment, Kind.ADD, [Planned(10, Name.MAILBOX_CHANGE, one) for one in made], by=by, count=len(made))
+
+
+def check(deployment: Deployment, boxes: Sequence[NewBox], existing: Sequence[Box]) -> None:
+    """Raise ChangeRefused if these mailboxes cannot be added to those."""
+    if problems := judging.judge(deployment, boxes, existing, entitlement(deployment)):
+        raise ChangeRefused(*problems)
 
 
 @transaction.atomic

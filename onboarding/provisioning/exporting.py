@@ -40,7 +40,7 @@ KEPT = timedelta(days=7)
 LEASE = timedelta(minutes=2)
 PULSE = 20.0  # seconds between two renewals of the lease
 FAILURES_MAX = 12
-MOST_AT_ONCE = 5
+MOST_AT_ONCE = 1  # each takes a worker for as long as it lasts, and a disk
 # What other apps keep about an organization and it may take away: each adds a function that yields (name, content).
 CONTRIBUTORS: list[Callable[[Deployment], Iterator[tuple[str, bytes]]]] = []
 Kind = ExportPart.Kind
@@ -108,8 +108,10 @@ def folder_of(export: Export) -> Path:
 
 def due() -> list[UUID]:
     """Return the exports that a worker may take now, the longest waiting first."""
-    waiting = Export.objects.filter(ready_at__isnull=True, given_up_at__isnull=True, due_at__lte=timezone.now())
-    return list(waiting.order_by("due_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
+    open_ones = Export.objects.filter(ready_at__isnull=True, given_up_at__isnull=True)
+    held = open_ones.filter(due_at__gt=timezone.now(), attempt__gt=0, failures=0).count()
+    waiting = open_ones.filter(due_at__lte=timezone.now()).order_by("due_at")
+    return list(waiting.values_list("pk", flat=True)[: max(MOST_AT_ONCE - held, 0)])
 
 
 def run(pk: UUID) -> bool:
@@ -309,11 +311,16 @@ def _mailbox(_export: Export, resource: Resource | None, archive: Archive) -> in
     count = 0
     with mbox.sorted_out(backends.mail().export_messages(resource.key), archive.folder) as folders:
         for folder, messages, path in folders:
-            with path.open("rb") as file:
-                name = f"boites/{resource.key}/{safe_path(folder)}.mbox"
-                archive.add(name, iter(lambda: file.read(1 << 20), b""), told=f"{resource.key} {folder}")
+            name = f"boites/{resource.key}/{safe_path(folder)}.mbox"
+            archive.add(name, _pieces(path), told=f"{resource.key} {folder}")
             count += messages
     return count
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            yield piece
 
 
 def _files(_export: Export, resource: Resource | None, archive: Archive) -> int:

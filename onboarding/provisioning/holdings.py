@@ -36,7 +36,7 @@ class Box:
 
     @property
     def kind(self) -> str:
-        """ "personal", "shared" or "redirect"."""
+        """Which of `KINDS` it is."""
         return str(self.resource.desired.get("kind", PERSONAL))
 
     @property

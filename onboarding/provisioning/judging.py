@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,11 +53,13 @@ class NewBox:
         return f"{self.local_part}@{domain}"
 
 
-def propose(given_name: str, family_name: str, function: str, existing: Iterable[Box]) -> tuple[str, str]:
-    """Return a local part and a display name that nobody has, for a person: the homonym's place comes second."""
-    known = list(existing)
-    taken = {box.address.partition("@")[0] for box in known}
-    names = {same_name(box.display_name) for box in known}
+def propose(
+    given_name: str, family_name: str, function: str, *, taken: Collection[str], names: Collection[str]
+) -> tuple[str, str]:
+    """Return a local part and a display name that nobody has, for a person whose homonyms may already be there.
+
+    `taken` are local parts; `names`, display names as `holdings.same_name` compares them.
+    """
     local_part = next((one for one in mailbox_names.proposals(given_name, family_name) if one not in taken), "")
     whole = " ".join(f"{given_name} {family_name}".split())
     options = [whole, f"{whole} ({function.strip()})"] if function.strip() else [whole]

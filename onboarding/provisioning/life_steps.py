@@ -153,7 +153,7 @@ def _resource(step: Step) -> Resource:
     if step.resource is None:
         raise Refused("no_resource", "Cette étape ne dit pas ce qu’elle doit faire.")
     # As it is wanted now, not as it was when the step was taken.
-    return Resource.objects.get(pk=step.resource_id)
+    return Resource.objects.get(pk=step.resource.pk)
 
 
 def _wanted(desired: dict[str, Any]) -> Mailbox:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
 _OPEN_MAX = 64  # files open at once; a mailbox with more folders appends to the others by name
@@ -21,21 +21,21 @@ def entry(raw: bytes) -> bytes:
 def sorted_out(messages: Iterable[tuple[str, bytes]], beside: Path) -> Iterator[list[tuple[str, int, Path]]]:
     """Write the messages by folder in files that live as long as the block: (folder, messages, path), by folder."""
     with tempfile.TemporaryDirectory(dir=beside, prefix="mbox-") as place, ExitStack() as opened:
-        files: dict[str, tuple[Path, BinaryIO | None]] = {}
+        files: dict[str, tuple[Path, IO[bytes] | None]] = {}
         counts: dict[str, int] = {}
         for folder, raw in messages:
             if folder not in files:
                 path = Path(place) / f"{len(files)}.mbox"
-                kept = opened.enter_context(path.open("ab")) if len(files) < _OPEN_MAX else None
+                kept: IO[bytes] | None = opened.enter_context(path.open("ab")) if len(files) < _OPEN_MAX else None
                 files[folder], counts[folder] = (path, kept), 0
-            path, kept = files[folder]
-            if kept is not None:
-                kept.write(entry(raw))
+            path, sink = files[folder]
+            if sink is not None:
+                sink.write(entry(raw))
             else:
                 with path.open("ab") as file:
                     file.write(entry(raw))
             counts[folder] += 1
-        for _, kept in files.values():
-            if kept is not None:
-                kept.flush()
+        for _, sink in files.values():
+            if sink is not None:
+                sink.flush()
         yield [(folder, counts[folder], files[folder][0]) for folder in sorted(files)]
