@@ -65,7 +65,7 @@ def rename(resource: Resource, local_part: str, *, kept: timedelta, by: User) ->
     deployment, box = _at_rest(resource)
     former = plain(box.resource)
     if box.kind == REDIRECT:
-        raise ChangeRefused(Problem("local_part", "Une redirection ne change pas d’adresse : créez-en une autre."))
+        raise ChangeRefused(Problem("local_part", "Une redirection ne change pas d’adresse : créez-en une autre."))
     new = NewBox(
         kind=box.kind,
         local_part=local_part,
@@ -76,7 +76,7 @@ def rename(resource: Resource, local_part: str, *, kept: timedelta, by: User) ->
     others = [one for one in boxes_of(deployment) if one.resource.pk != box.resource.pk]
     problems = judging.judge(deployment, [new], others, entitlement(deployment))
     if new.address(deployment.domain) == box.address:
-        problems = [Problem("local_part", "C’est déjà l’adresse de cette boîte : indiquez la nouvelle.")]
+        problems = [Problem("local_part", "C’est déjà l’adresse de cette boîte : indiquez la nouvelle.")]
     if problems:
         raise ChangeRefused(*problems)
     made = _resource(deployment, new)
@@ -101,7 +101,7 @@ def set_display_name(resource: Resource, display_name: str, *, by: User) -> Chan
     others = [one for one in boxes_of(deployment) if one.resource.pk != box.resource.pk]
     problems = judging.name_problems(name, box.kind, others)
     if name == box.display_name:
-        problems = [Problem("display_name", "C’est déjà le nom affiché de cette boîte : indiquez le nouveau.")]
+        problems = [Problem("display_name", "C’est déjà le nom affiché de cette boîte : indiquez le nouveau.")]
     if problems:
         raise ChangeRefused(*problems)
     return _change(deployment, box, Kind.DISPLAY_NAME, {"display_name": name}, by=by)
@@ -125,7 +125,7 @@ def set_quota(resource: Resource, quota: int | None, *, by: User) -> Change:
     """Bound a mailbox, in bytes, within what the mail of the domain may hold; None: only the domain's bound."""
     deployment, box = _at_rest(resource)
     if box.kind == REDIRECT:
-        raise ChangeRefused(Problem("quota", "Une redirection ne garde rien : elle n’a pas de quota."))
+        raise ChangeRefused(Problem("quota", "Une redirection ne garde rien : elle n’a pas de quota."))
     others = [one for one in boxes_of(deployment) if one.resource.pk != box.resource.pk]
     if problems := judging.quota_problems(quota, box.used, others, entitlement(deployment)):
         raise ChangeRefused(*problems)
@@ -170,7 +170,7 @@ def keep(resource: Resource, *, by: User) -> Change:
         resource=box.resource, name=Name.MAILBOX_REMOVAL, status=Step.Status.WAITING, attempt=0
     )
     if box.under_way is not None and box.under_way.status != Step.Status.BLOCKED:
-        raise WrongState("La fermeture de cette boîte est en cours : réessayez dans un instant.")
+        raise WrongState("La fermeture de cette boîte est en cours : réessayez dans un instant.")
     now = timezone.now()
     if not removal.filter(due_at__gt=now).update(status=Step.Status.SKIPPED, finished_at=now):
         raise WrongState("La suppression de cette boîte n’est pas prévue, ou a déjà commencé.")
@@ -187,9 +187,9 @@ def opened(deployment: Deployment) -> Deployment:
     """Lock a deployment for a change; WrongState unless it is in service."""
     locked = Deployment.objects.select_for_update(no_key=True).get(pk=deployment.pk)
     if locked.closed_at is not None or Closure.objects.filter(deployment=locked).exists():
-        raise WrongState("Ce service se ferme : plus rien n’y change.")
+        raise WrongState("Ce service se ferme : plus rien n’y change.")
     if not in_service(locked):
-        raise WrongState("La mise en service n’est pas terminée : vous pourrez faire des changements ensuite.")
+        raise WrongState("La mise en service n’est pas terminée : vous pourrez faire des changements ensuite.")
     return locked
 
 
@@ -249,11 +249,11 @@ def _found(resource: Resource) -> tuple[Deployment, Box]:
 def _at_rest(resource: Resource) -> tuple[Deployment, Box]:
     deployment, box = _found(resource)
     if box.under_way is not None and box.under_way.status == Step.Status.BLOCKED:
-        raise WrongState("Un changement de cette boîte attend l’intervention de l’opérateur : il passe d’abord.")
+        raise WrongState("Un changement de cette boîte attend l’intervention de l’opérateur : il passe d’abord.")
     if box.under_way is not None:
-        raise WrongState("Un changement de cette boîte est déjà en cours : attendez qu’il soit fait.")
+        raise WrongState("Un changement de cette boîte est déjà en cours : attendez qu’il soit fait.")
     if box.removal_at is not None:
-        raise WrongState("La suppression de cette boîte est prévue : annulez-la d’abord.")
+        raise WrongState("La suppression de cette boîte est prévue : annulez-la d’abord.")
     if not box.known:
         raise WrongState("Cette boîte n’est pas encore en place.")
     return deployment, box

@@ -26,7 +26,7 @@ def deletion(step: Step) -> None:
         .first()
     )
     if asked is None or asked.confirmed_at is None:
-        raise Refused("not_confirmed", "Deux personnes doivent demander cette suppression : il en manque une.")
+        raise Refused("not_confirmed", "Deux personnes doivent demander cette suppression : il en manque une.")
     if asked.done_at is None:
         if asked.closure.steps.filter(position__lt=asked.position, done_at__isnull=True).exists():
             raise NotYet("something_stands_on_it", "Ce qui en dépend doit être supprimé d’abord.", after=AGAIN)

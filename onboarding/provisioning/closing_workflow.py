@@ -51,7 +51,7 @@ def propose(closure: Closure, steps: Collection[UUID], *, by: User) -> int:
     asked = ClosureStep.objects.filter(pk__in=steps, closure=closure, proposed_by__isnull=True, done_at__isnull=True)
     things = _things(asked)
     if not asked.update(proposed_by=by):
-        raise WrongState("Ces suppressions sont déjà demandées : il reste à les confirmer.")
+        raise WrongState("Ces suppressions sont déjà demandées : il reste à les confirmer.")
     record("deployment", closure.deployment_id, "deletion_proposed", by=by, payload={"resources": things})
     return len(things)
 
@@ -65,15 +65,15 @@ def confirm(closure: Closure, steps: Collection[UUID], *, by: User) -> int:
     deployment = _locked(closure)
     fresh = Closure.objects.get(pk=closure.pk)
     if not is_copied(fresh):
-        raise WrongState("Une copie complète doit d’abord être prête, ou quelqu’un y renoncer : rien n’est supprimé.")
+        raise WrongState("Une copie complète doit d’abord être prête, ou quelqu’un y renoncer : rien n’est supprimé.")
     asked = ClosureStep.objects.filter(
         pk__in=steps, closure=closure, proposed_by__isnull=False, confirmed_by__isnull=True
     )
     if asked.filter(proposed_by=by).exists():
-        raise WrongState("Vous avez demandé une de ces suppressions : une autre personne la confirme.")
+        raise WrongState("Vous avez demandé une de ces suppressions : une autre personne la confirme.")
     rows = list(asked.select_related("resource").order_by("position", "pk"))
     if not rows or len(rows) < len(set(steps)):
-        raise WrongState("Une de ces suppressions n’attend plus de confirmation : quelqu’un vient peut-être d’agir.")
+        raise WrongState("Une de ces suppressions n’attend plus de confirmation : quelqu’un vient peut-être d’agir.")
     done = asked.update(confirmed_by=by, confirmed_at=timezone.now())
     day = starts_at(fresh)
     planned = [Planned(row.position, Step.Name.DELETION, row.resource, day) for row in rows]
@@ -96,7 +96,7 @@ def take_back(closure: Closure, steps: Collection[UUID], *, by: User) -> int:
         deployment=deployment, name=Step.Name.DELETION, resource__in=resources, status=Step.Status.WAITING
     )
     if waiting.filter(attempt__gt=0).exists():
-        raise WrongState("Une de ces suppressions a commencé : elle ne s’arrête plus.")
+        raise WrongState("Une de ces suppressions a commencé : elle ne s’arrête plus.")
     waiting.update(status=Step.Status.SKIPPED, finished_at=now)
     things = _things(asked)
     if not asked.update(proposed_by=None, confirmed_by=None, confirmed_at=None):
@@ -131,7 +131,7 @@ def _locked(closure: Closure) -> Deployment:
     """Lock the deployment: two people who act at once act one after the other."""
     deployment = Deployment.objects.select_for_update(no_key=True).get(pk=closure.deployment_id)
     if deployment.closed_at is not None:
-        raise WrongState("Ce service est fermé : il n’y a plus rien à supprimer.")
+        raise WrongState("Ce service est fermé : il n’y a plus rien à supprimer.")
     transaction.on_commit(lambda: engine.wake(deployment.pk), robust=True)
     return deployment
 

@@ -80,7 +80,7 @@ def preview(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_POST
 def propose(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask for deletions."""
-    return _act(request, pk, CLOSE_SERVICE, closing_workflow.propose, "C’est demandé : une autre personne confirme.")
+    return _act(request, pk, CLOSE_SERVICE, closing_workflow.propose, "C’est demandé : une autre personne confirme.")
 
 
 @require_POST
@@ -108,7 +108,7 @@ def waive(request: HttpRequest, pk: UUID) -> HttpResponse:
             closing_workflow.waive_copy(opened, by=person(request), reason=form.cleaned_data["reason"])
         except WrongState as refusal:
             return _page(request, deployment, held, refusal=str(refusal))
-        messages.success(request, "C’est noté : les suppressions peuvent être confirmées sans copie.")
+        messages.success(request, "C’est noté : les suppressions peuvent être confirmées sans copie.")
         return redirect("provisioning:closure", pk=deployment.pk)
     context = {"deployment": deployment, "form": form}
     return render(request, "provisioning/closure/waive.html", context, status=422 if form.errors else 200)

@@ -32,7 +32,7 @@ def exports(request: HttpRequest, pk: UUID) -> HttpResponse:
         exporting.ask(deployment, by=person(request))
     except WrongState as refusal:
         return _page(request, deployment, held, refusal=str(refusal), status=CONFLICT)
-    messages.success(request, "La copie se prépare ; cette page dit où elle en est.")
+    messages.success(request, "La copie se prépare ; cette page dit où elle en est.")
     return redirect("provisioning:exports", pk=deployment.pk)
 
 
@@ -49,7 +49,7 @@ def download(request: HttpRequest, pk: UUID) -> HttpResponseBase:
         return _page(request, deployment, held, refusal=verdict.sentence, remedy=verdict.page, status=CONFLICT)
     path = exporting.downloaded(export, by=person(request))
     if path is None:
-        said = "Cette copie n’est plus là : ses sept jours sont passés. Demandez-en une autre."
+        said = "Cette copie n’est plus là : ses sept jours sont passés. Demandez-en une autre."
         return _page(request, deployment, held, refusal=said, status=GONE)
     name = f"{deployment.domain}-{export.asked_at:%Y-%m-%d}.zip"
     response = FileResponse(path.open("rb"), as_attachment=True, filename=name, content_type="application/zip")

@@ -58,17 +58,17 @@ def ask(deployment: Deployment, *, by: User) -> Export:
     """Ask for a copy. WrongState when one is being made, or when it would pass what we can hold."""
     locked = Deployment.objects.select_for_update(no_key=True).get(pk=deployment.pk)
     if locked.closed_at is not None:
-        raise WrongState("Ce service est fermé : il n’y a plus rien à copier.")
+        raise WrongState("Ce service est fermé : il n’y a plus rien à copier.")
     if (expected := estimate(locked)) > settings.EXPORT_MOST_BYTES:
         raise WrongState(
             f"Vos données font environ {gigabytes(expected)}, plus que les {gigabytes(settings.EXPORT_MOST_BYTES)} "
-            "d’une copie : votre opérateur vous les remettra autrement, écrivez-lui."
+            "d’une copie : votre opérateur vous les remettra autrement, écrivez-lui."
         )
     try:
         with transaction.atomic():
             export = Export.objects.create(deployment=locked, asked_by=by)
     except IntegrityError as error:
-        raise WrongState("Une copie est déjà en cours : elle sera là d’ici peu.") from error
+        raise WrongState("Une copie est déjà en cours : elle sera là d’ici peu.") from error
     resources = Resource.objects.filter(deployment=locked, removed_at__isnull=True).order_by("key")
     parts: list[tuple[str, Resource | None]] = [(Kind.DOSSIER, None)]
     kinds = {Resource.Kind.ZONE: Kind.ZONE, Resource.Kind.MAILBOX: Kind.MAILBOX, Resource.Kind.STORAGE: Kind.FILES}
@@ -132,7 +132,7 @@ def run(pk: UUID) -> bool:
         logger.warning("Export %s was taken by another worker meanwhile.", pk)
     except TooLargeError:
         said = (
-            f"Vos données passent les {gigabytes(settings.EXPORT_MOST_BYTES)} d’une copie : écrivez à votre opérateur."
+            f"Vos données passent les {gigabytes(settings.EXPORT_MOST_BYTES)} d’une copie : écrivez à votre opérateur."
         )
         _give_up(export, said)
     except Outcome as outcome:
@@ -145,7 +145,7 @@ def run(pk: UUID) -> bool:
     except Exception:
         logger.exception("Export %s failed", pk)
         backends.renew()
-        _later(export, "Une erreur inattendue s’est produite ; nos équipes la voient.")
+        _later(export, "Une erreur inattendue s’est produite ; nos équipes la voient.")
     return Export.objects.filter(pk=pk, ready_at__isnull=False).exists()
 
 
@@ -253,7 +253,7 @@ def _copy(export: Export, part: ExportPart, archive: Archive) -> tuple[int, str]
     except Refused as refusal:
         # The other side has no such thing, or cannot hand it over: the copy says so, and goes on.
         what = part.resource.key if part.resource else part.kind
-        archive.add(f"non-copie/{safe_path(what)}.txt", [f"{what} : {refusal.note}\n".encode()])
+        archive.add(f"non-copie/{safe_path(what)}.txt", [f"{what} : {refusal.note}\n".encode()])
         return 0, refusal.note[:500]
 
 

@@ -80,19 +80,19 @@ def judge(
         address = box.address(deployment.domain)
         problems += [Problem(field, said, row) for field, said in _own_problems(box)]
         if address in taken:
-            problems.append(Problem("local_part", f"L’adresse {address} existe déjà : choisissez-en une autre.", row))
+            problems.append(Problem("local_part", f"L’adresse {address} existe déjà : choisissez-en une autre.", row))
         elif twice[box.local_part] > 1:
-            problems.append(Problem("local_part", f"L’adresse {address} est demandée deux fois : changez-en une.", row))
+            problems.append(Problem("local_part", f"L’adresse {address} est demandée deux fois : changez-en une.", row))
         elif address in waiting:
             day = timezone.localtime(waiting[address])
             said = (
-                f"L’adresse {address} a été supprimée récemment : elle peut être redonnée à partir du {day:%d/%m/%Y}."
+                f"L’adresse {address} a été supprimée récemment : elle peut être redonnée à partir du {day:%d/%m/%Y}."
             )
             problems.append(Problem("local_part", said, row))
         problems += [one._replace(row=row) for one in name_problems(box.display_name, box.kind, existing)]
         if names[same_name(box.display_name)] > 1:
             problems.append(
-                Problem("display_name", "Deux boîtes auraient le même nom affiché : ajoutez le service.", row)
+                Problem("display_name", "Deux boîtes auraient le même nom affiché : ajoutez le service.", row)
             )
         if box.kind == REDIRECT:
             problems += [one._replace(row=row) for one in target_problems(address, list(box.targets), existing)]
@@ -100,7 +100,7 @@ def judge(
     if asked and counted(existing) + asked > entitled.mailboxes:
         left = max(entitled.mailboxes - counted(existing), 0)
         said = (
-            f"Votre dotation est de {entitled.mailboxes} boîtes, il en reste {left} : "
+            f"Votre dotation est de {entitled.mailboxes} boîtes, il en reste {left} : "
             "demandez davantage à votre opérateur, ou ajoutez-en moins."
         )
         problems.append(Problem("", said))
@@ -116,14 +116,14 @@ def _own_problems(box: NewBox) -> Iterable[tuple[str, str]]:
     if said := mailbox_names.problem(box.local_part, box.kind):
         yield "local_part", said
     if box.recovery_email and not _is_address(box.recovery_email):
-        yield "recovery_email", "Cette adresse de secours n’est pas valide : par exemple « nom@exemple.fr »."
+        yield "recovery_email", "Cette adresse de secours n’est pas valide : par exemple « nom@exemple.fr »."
 
 
 def name_problems(display_name: str, kind: str, existing: Sequence[Box]) -> list[Problem]:
     """Return what is wrong with a display name: two mailboxes never bear the same."""
     name = display_name.strip()
     if not name:
-        return [Problem("display_name", "Indiquez le nom affiché : celui que lisent les correspondants.")]
+        return [Problem("display_name", "Indiquez le nom affiché : celui que lisent les correspondants.")]
     if len(name) > NAME_MAX or re.search(r"[<>\"@,;:\\\x00-\x1f\x7f]", name):
         return [
             Problem(
@@ -132,8 +132,8 @@ def name_problems(display_name: str, kind: str, existing: Sequence[Box]) -> list
         ]
     if any(same_name(box.display_name) == same_name(name) for box in existing if box.kind != REDIRECT):
         example = f"{name} (Urbanisme)" if kind == PERSONAL else f"{name} 2"
-        said = f"Une autre boîte s’affiche déjà « {name} » : ajoutez le service ou un numéro"
-        return [Problem("display_name", f"{said}, par exemple « {example} ».")]
+        said = f"Une autre boîte s’affiche déjà « {name} » : ajoutez le service ou un numéro"
+        return [Problem("display_name", f"{said}, par exemple « {example} ».")]
     return []
 
 
@@ -148,17 +148,17 @@ def target_problems(address: str, targets: Sequence[str], existing: Sequence[Box
         return [Problem("targets", "Indiquez au moins une adresse vers laquelle rediriger.")]
     if len(targets) > TARGETS_MAX:
         return [
-            Problem("targets", f"Une redirection a {TARGETS_MAX} destinataires au plus : créez une boîte partagée.")
+            Problem("targets", f"Une redirection a {TARGETS_MAX} destinataires au plus : créez une boîte partagée.")
         ]
     wrong = [one for one in targets if not _is_address(one)]
     if wrong:
-        return [Problem("targets", f"« {wrong[0][:80]} » n’est pas une adresse : corrigez-la.")]
+        return [Problem("targets", f"« {wrong[0][:80]} » n’est pas une adresse : corrigez-la.")]
     leads = {box.address: box.targets for box in existing if box.kind == REDIRECT}
     seen, ahead = set(), list(targets)
     while ahead:
         one = ahead.pop()
         if one == address:
-            return [Problem("targets", "Cette redirection reviendrait à elle-même : retirez ce destinataire.")]
+            return [Problem("targets", "Cette redirection reviendrait à elle-même : retirez ce destinataire.")]
         if one not in seen:
             seen.add(one)
             ahead += leads.get(one, [])
@@ -166,7 +166,7 @@ def target_problems(address: str, targets: Sequence[str], existing: Sequence[Box
     here = {box.address for box in existing}
     missing = [one for one in targets if one.endswith(f"@{domain}") and one not in here]
     if missing:
-        return [Problem("targets", f"L’adresse {missing[0]} n’existe pas sur votre domaine : corrigez-la.")]
+        return [Problem("targets", f"L’adresse {missing[0]} n’existe pas sur votre domaine : corrigez-la.")]
     return []
 
 
@@ -175,7 +175,7 @@ def quota_problems(quota: int | None, used: int | None, others: Sequence[Box], e
     if quota is None:
         return []
     if used is not None and quota < used:
-        said = f"Cette boîte contient déjà {gigabytes(used)} : un quota plus petit empêcherait d’y recevoir."
+        said = f"Cette boîte contient déjà {gigabytes(used)} : un quota plus petit empêcherait d’y recevoir."
         return [Problem("quota", said)]
     shared = sum(box.quota or 0 for box in others)
     if entitled.mail is not None and shared + quota > entitled.mail:
@@ -183,7 +183,7 @@ def quota_problems(quota: int | None, used: int | None, others: Sequence[Box], e
         return [
             Problem(
                 "quota",
-                f"La messagerie a {gigabytes(entitled.mail)} en tout, dont {gigabytes(left)} encore à répartir : "
+                f"La messagerie a {gigabytes(entitled.mail)} en tout, dont {gigabytes(left)} encore à répartir : "
                 "demandez davantage à votre opérateur, ou réduisez ce quota.",
             )
         ]

@@ -23,9 +23,9 @@ def reason_field(label: str, help_text: str = "Gardé au journal, avec votre nom
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 3}),
         error_messages={
-            "required": f"{label} : écrivez-le en quelques mots.",
-            "min_length": f"{label} : écrivez au moins %(limit_value)d caractères.",
-            "max_length": f"{label} : écrivez au plus %(limit_value)d caractères.",
+            "required": f"{label} : écrivez-le en quelques mots.",
+            "min_length": f"{label} : écrivez au moins %(limit_value)d caractères.",
+            "max_length": f"{label} : écrivez au plus %(limit_value)d caractères.",
         },
     )
 
@@ -43,13 +43,13 @@ def gigabytes_field(label: str, *, required: bool, help_text: str = "") -> forms
         localize=True,
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
         error_messages={
-            "required": f"{label} : indiquez un nombre de gigaoctets.",
-            "invalid": f"{label} : indiquez un nombre, par exemple « 5 » ou « 2,5 ».",
-            "min_value": f"{label} : indiquez au moins 0,1 Go.",
-            "max_value": f"{label} : indiquez au plus %(limit_value)d Go.",
-            "max_digits": f"{label} : ce nombre est trop grand.",
-            "max_whole_digits": f"{label} : ce nombre est trop grand.",
-            "max_decimal_places": f"{label} : indiquez au plus un chiffre après la virgule.",
+            "required": f"{label} : indiquez un nombre de gigaoctets.",
+            "invalid": f"{label} : indiquez un nombre, par exemple « 5 » ou « 2,5 ».",
+            "min_value": f"{label} : indiquez au moins 0,1 Go.",
+            "max_value": f"{label} : indiquez au plus %(limit_value)d Go.",
+            "max_digits": f"{label} : ce nombre est trop grand.",
+            "max_whole_digits": f"{label} : ce nombre est trop grand.",
+            "max_decimal_places": f"{label} : indiquez au plus un chiffre après la virgule.",
         },
     )
 
@@ -67,8 +67,8 @@ def _text(label: str, *, most: int, help_text: str = "", required: bool = False)
         help_text=help_text,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
         error_messages={
-            "required": f"{label} : remplissez ce champ.",
-            "max_length": f"{label} : {most} caractères au plus.",
+            "required": f"{label} : remplissez ce champ.",
+            "max_length": f"{label} : {most} caractères au plus.",
         },
     )
 
@@ -80,15 +80,15 @@ class BoxForm(DsfrBaseForm):  # type: ignore[misc]  # django-dsfr ships no types
         label="Type",
         choices=list(KINDS.items()),
         initial=PERSONAL,
-        error_messages={"required": "Type : choisissez.", "invalid_choice": "Type : choisissez dans la liste."},
+        error_messages={"required": "Type : choisissez.", "invalid_choice": "Type : choisissez dans la liste."},
     )
     given_name = _text("Prénom", most=60, help_text="Pour une boîte personnelle.")
     family_name = _text("Nom", most=60, help_text="Pour une boîte personnelle.")
-    function = _text("Service", most=60, help_text="Par exemple « Urbanisme » : distingue deux personnes du même nom.")
+    function = _text("Service", most=60, help_text="Par exemple « Urbanisme » : distingue deux personnes du même nom.")
     local_part = _text("Début de l’adresse", most=80, help_text="Avant le @ ; proposé s’il est vide.")
-    display_name = _text("Nom affiché", most=NAME_MAX, help_text="Lu par les correspondants ; proposé s’il est vide.")
-    recovery_email = _text("Adresse de secours", most=254, help_text="Hors du domaine : pour donner le premier accès.")
-    targets = _text("Destinataires", most=2000, help_text="Pour une redirection : séparés par une virgule.")
+    display_name = _text("Nom affiché", most=NAME_MAX, help_text="Lu par les correspondants ; proposé s’il est vide.")
+    recovery_email = _text("Adresse de secours", most=254, help_text="Hors du domaine : pour donner le premier accès.")
+    targets = _text("Destinataires", most=2000, help_text="Pour une redirection : séparés par une virgule.")
     quota = gigabytes_field("Quota (Go)", required=False, help_text="Facultatif.")
 
     def clean_local_part(self) -> str:
@@ -106,7 +106,7 @@ class BoxForm(DsfrBaseForm):  # type: ignore[misc]  # django-dsfr ships no types
         ):
             self.add_error("family_name", "Indiquez le prénom et le nom de la personne.")
         if values.get("kind") in {"shared", REDIRECT} and not values.get("local_part"):
-            self.add_error("local_part", "Indiquez le début de l’adresse, par exemple « mairie ».")
+            self.add_error("local_part", "Indiquez le début de l’adresse, par exemple « mairie ».")
         return values
 
 
@@ -114,7 +114,7 @@ class _BaseBoxes(forms.BaseFormSet):  # type: ignore[type-arg]  # generic in the
     """The rows to add; the management form is the one of Django."""
 
     default_error_messages = {
-        "missing_management_form": "Le formulaire est incomplet : rechargez la page.",
+        "missing_management_form": "Le formulaire est incomplet : rechargez la page.",
         "too_many_forms": f"Ajoutez {AT_ONCE} boîtes au plus à la fois.",
         "too_few_forms": "Ajoutez au moins une boîte.",
     }
@@ -158,7 +158,7 @@ class TargetsForm(DsfrBaseForm):  # type: ignore[misc]
         widget=forms.Textarea(attrs={"rows": 5}),
         error_messages={
             "required": "Indiquez au moins une adresse vers laquelle rediriger.",
-            "max_length": "Destinataires : 5 000 caractères au plus.",
+            "max_length": "Destinataires : 5 000 caractères au plus.",
         },
     )
 
@@ -170,7 +170,7 @@ class TargetsForm(DsfrBaseForm):  # type: ignore[misc]
 class QuotaForm(DsfrBaseForm):  # type: ignore[misc]
     """The bound of one mailbox; none means the domain's only."""
 
-    quota = gigabytes_field("Quota (Go)", required=False, help_text="Vide : seul l’espace commun compte.")
+    quota = gigabytes_field("Quota (Go)", required=False, help_text="Vide : seul l’espace commun compte.")
 
 
 class ReasonForm(DsfrBaseForm):  # type: ignore[misc]
@@ -193,7 +193,7 @@ class RemoveForm(DsfrBaseForm):  # type: ignore[misc]
         """Refuse another address than the mailbox's."""
         typed = str(self.cleaned_data["address"]).strip().lower()
         if typed != self.wanted:
-            raise forms.ValidationError(f"Ce n’est pas l’adresse de cette boîte : retapez « {self.wanted} ».")
+            raise forms.ValidationError(f"Ce n’est pas l’adresse de cette boîte : retapez « {self.wanted} ».")
         return typed
 
 
@@ -201,7 +201,7 @@ class MoreForm(DsfrBaseForm):  # type: ignore[misc]
     """What a manager asks its operator for, in all."""
 
     what = forms.ChoiceField(
-        label="Que voulez-vous augmenter ?",
+        label="Que voulez-vous augmenter ?",
         choices=MoreRequest.What.choices,
         error_messages={"required": "Choisissez quoi augmenter.", "invalid_choice": "Choisissez dans la liste."},
     )

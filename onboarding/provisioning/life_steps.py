@@ -70,7 +70,7 @@ def _copy(mail: Mail, source: str, target: str, there: set[bytes], until: float)
         mail.import_message(target, folder, raw, received_at=_received_at(raw), seen=True)
         there.add(digest)
         if time.monotonic() > until:
-            said = f"{len(there)} messages sont à la nouvelle adresse ; la suite vient."
+            said = f"{len(there)} messages sont à la nouvelle adresse ; la suite vient."
             raise NotYet("moving", said, after=timedelta(seconds=1))
 
 
@@ -80,9 +80,9 @@ def mailbox_removal(step: Step) -> None:
     seen = _seen(mail, resource.key)
     # A redirect that could not be put in place is still the mailbox, with what it holds.
     if seen is not None and (seen.kind == REDIRECT) != (resource.desired["kind"] == REDIRECT):
-        raise Refused("still_a_mailbox", "Cette adresse est encore une boîte, avec ses messages : rien n’est supprimé.")
+        raise Refused("still_a_mailbox", "Cette adresse est encore une boîte, avec ses messages : rien n’est supprimé.")
     if seen is not None and seen.kind != REDIRECT and resource.desired.get("active", True):
-        raise Refused("wanted", "Cette boîte est de nouveau voulue : rien n’est supprimé.")
+        raise Refused("wanted", "Cette boîte est de nouveau voulue : rien n’est supprimé.")
     mail.ensure_no_mailbox(resource.key, owner=step.deployment.owner)
     if _seen(mail, resource.key) is not None:
         raise Unavailable("still_there", "La messagerie a dit oui, mais la boîte est encore là.")
@@ -120,7 +120,7 @@ def quota(step: Step) -> None:
 
 def _bounded(used: int, wanted: int) -> None:
     if wanted < used:
-        said = f"{gigabytes(used)} sont utilisés : le quota ne peut pas descendre à {gigabytes(wanted)}."
+        said = f"{gigabytes(used)} sont utilisés : le quota ne peut pas descendre à {gigabytes(wanted)}."
         raise Refused("below_use", said)
 
 

@@ -21,7 +21,16 @@ from onboarding.provisioning.place import person, place
 from onboarding.provisioning.workflow import WrongState
 from suite.accounts import stepup
 from suite.accounts.models import User
-from suite.accounts.permissions import ASK_MORE, CHANGE_MAILBOXES, DELETE_MAILBOX, SEE_DEPLOYMENT, Act, Role, allows
+from suite.accounts.permissions import (
+    ASK_MORE,
+    CHANGE_MAILBOXES,
+    DELETE_MAILBOX,
+    SEE_DEPLOYMENT,
+    SEE_EXPORTS,
+    Act,
+    Role,
+    allows,
+)
 from suite.catalog.models import GB
 
 PAGE_SIZE = 100
@@ -70,7 +79,7 @@ def add(request: HttpRequest, pk: UUID) -> HttpResponse:
         changes.check(deployment, boxes, existing)
         if request.POST.get("action") == "save" and not proposed:
             changes.add(deployment, boxes, by=person(request))
-            messages.success(request, "C’est demandé : les boîtes se créent, cette page dit où elles en sont.")
+            messages.success(request, "C’est demandé : les boîtes se créent, cette page dit où elles en sont.")
             return redirect("provisioning:mailboxes", pk=deployment.pk)
         context["preview"] = [(box, box.address(deployment.domain)) for box in boxes]
     except ChangeRefused as refusal:
@@ -107,7 +116,7 @@ def change(request: HttpRequest, pk: UUID, what: str) -> HttpResponse:
         except WrongState as refusal:
             return _page(request, box, deployment, held, refusal=str(refusal), status=CONFLICT)
         else:
-            messages.success(request, "C’est demandé : le changement se fait, cette page dit où il en est.")
+            messages.success(request, "C’est demandé : le changement se fait, cette page dit où il en est.")
             return redirect("provisioning:mailbox", pk=box.resource.pk)
     context = {"box": box, "deployment": deployment, "what": what, "asked": asked, "form": form}
     return render(request, "provisioning/mailbox/change.html", context, status=422 if form.errors else 200)
@@ -171,7 +180,7 @@ _CHANGES = {
         "Changer l’adresse",
         "Changer l’adresse",
         "Les messages suivent. L’ancienne adresse redirige vers la nouvelle pendant la durée choisie, puis disparaît. "
-        "La personne reçoit un nouveau premier accès : ses mots de passe enregistrés ne servent plus.",
+        "La personne reçoit un nouveau premier accès : ses mots de passe enregistrés ne servent plus.",
         life_forms.RenameForm,
         lambda box: {"local_part": box.address.partition("@")[0]},
         _rename,
@@ -208,7 +217,7 @@ _CHANGES = {
     "fermer": _Change(
         "Fermer la boîte",
         "Fermer la boîte",
-        "Plus aucun courriel n’y arrive : ceux qui écrivent reçoivent un refus. Plus personne n’y entre. "
+        "Plus aucun courriel n’y arrive : ceux qui écrivent reçoivent un refus. Plus personne n’y entre. "
         "Rien n’est effacé, et vous pourrez la rouvrir.",
         life_forms.ReasonForm,
         lambda _box: {},
@@ -267,7 +276,8 @@ def _page(  # noqa: PLR0913 - the page has these parts
 
 
 def _may(held: frozenset[Role]) -> dict[str, bool]:
-    return {"may_change": allows(CHANGE_MAILBOXES, held), "may_ask": allows(ASK_MORE, held)}
+    acts = {"may_change": CHANGE_MAILBOXES, "may_ask": ASK_MORE, "may_export": SEE_EXPORTS}
+    return {name: allows(act, held) for name, act in acts.items()}
 
 
 # --- Adding -----------------------------------------------------------------------------------------------------------

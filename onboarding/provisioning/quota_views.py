@@ -17,7 +17,7 @@ from onboarding.provisioning.models import Deployment, Resource, Step
 from onboarding.provisioning.place import person, place
 from onboarding.provisioning.workflow import WrongState
 from suite.accounts import stepup
-from suite.accounts.permissions import ASK_MORE, SEE_DEPLOYMENT, SET_QUOTA, Role, allows
+from suite.accounts.permissions import ASK_MORE, SEE_DEPLOYMENT, SEE_EXPORTS, SET_QUOTA, Role, allows
 from suite.catalog.models import GB
 
 CONFLICT = 409
@@ -96,7 +96,7 @@ def space(request: HttpRequest, pk: UUID, what: str) -> HttpResponse:
         except WrongState as refusal:
             return _page(request, deployment, held, refusal=str(refusal))
         else:
-            messages.success(request, "C’est demandé : le nouveau quota s’applique dans un instant.")
+            messages.success(request, "C’est demandé : le nouveau quota s’applique dans un instant.")
             return redirect("provisioning:quotas", pk=deployment.pk)
     context = {"deployment": deployment, "form": form, "what": what, "label": _WHATS[what].label}
     return render(request, "provisioning/quota/space.html", context, status=422 if form.errors else 200)
@@ -121,6 +121,7 @@ def _page(request: HttpRequest, deployment: Deployment, held: frozenset[Role], *
         "requests": [(one, _in_words(one)) for one in requests],
         "may_ask": allows(ASK_MORE, held),
         "may_set": allows(SET_QUOTA, held),
+        "may_export": allows(SEE_EXPORTS, held),
         "in_service": changes.in_service(deployment) and not hasattr(deployment, "closure"),
         "refusal": refusal,
     }

@@ -37,16 +37,16 @@ def ask_more(deployment: Deployment, what: str, wanted: int, *, by: User, reason
     deployment = opened(deployment)
     held = _held(entitlement(deployment), What(what))
     if held is not None and wanted <= held:
-        raise ChangeRefused(Problem("wanted", "C’est déjà ce que vous avez, ou moins : indiquez un total plus grand."))
+        raise ChangeRefused(Problem("wanted", "C’est déjà ce que vous avez, ou moins : indiquez un total plus grand."))
     if wanted > (MOST_BOXES if what == What.MAILBOXES else MOST_BYTES):
-        raise ChangeRefused(Problem("wanted", "C’est plus que nous ne savons donner : indiquez un total plus petit."))
+        raise ChangeRefused(Problem("wanted", "C’est plus que nous ne savons donner : indiquez un total plus petit."))
     try:
         with transaction.atomic():
             asked = MoreRequest.objects.create(
                 deployment=deployment, what=what, wanted=wanted, reason=reason, asked_by=by
             )
     except IntegrityError as error:
-        raise WrongState("Une demande est déjà en attente : votre opérateur doit d’abord y répondre.") from error
+        raise WrongState("Une demande est déjà en attente : votre opérateur doit d’abord y répondre.") from error
     record("deployment", deployment.pk, "more.asked", by=by, payload={"what": what, "wanted": wanted}, comment=reason)
     return asked
 
@@ -56,7 +56,7 @@ def answer_more(asked: MoreRequest, *, granted: bool, by: User, answer: str) -> 
     """Grant or refuse what was asked; what is granted is pushed by a plan in the same transaction."""
     deployment = opened(asked.deployment)
     if asked.asked_by_id == by.pk:
-        raise WrongState("Vous avez fait cette demande : une autre personne y répond.")
+        raise WrongState("Vous avez fait cette demande : une autre personne y répond.")
     open_ones = MoreRequest.objects.filter(pk=asked.pk, granted__isnull=True)
     if not open_ones.update(granted=granted, answer=answer, decided_by=by, decided_at=timezone.now()):
         raise WrongState("Quelqu’un a déjà répondu à cette demande.")
@@ -76,14 +76,14 @@ def _set_space(deployment: Deployment, what: MoreRequest.What, quota: int, *, by
     if resource is None or resource.observed_at is None:
         raise WrongState("Cet espace n’est pas encore en place.")
     if Step.objects.filter(resource=resource).exclude(status__in=Step.FINISHED).exists():
-        raise WrongState("Un changement de cet espace est déjà en cours : attendez qu’il soit fait.")
+        raise WrongState("Un changement de cet espace est déjà en cours : attendez qu’il soit fait.")
     if not 0 < quota <= MOST_BYTES:
         raise ChangeRefused(Problem("quota", "Indiquez un nombre de gigaoctets plus grand que zéro."))
     if quota == resource.desired.get("quota"):
-        raise ChangeRefused(Problem("quota", "C’est déjà le quota de cet espace : indiquez le nouveau."))
+        raise ChangeRefused(Problem("quota", "C’est déjà le quota de cet espace : indiquez le nouveau."))
     least, why = _least(deployment, what, resource)
     if quota < least:
-        raise ChangeRefused(Problem("quota", f"{gigabytes(least)} {why} : le quota ne peut pas être plus petit."))
+        raise ChangeRefused(Problem("quota", f"{gigabytes(least)} {why} : le quota ne peut pas être plus petit."))
     same = Resource.objects.filter(pk=resource.pk, desired=resource.desired)
     if not same.update(desired={**resource.desired, "quota": quota}):
         raise WrongState("Cet espace vient d’être changé par quelqu’un d’autre.")
