@@ -8,15 +8,17 @@ import csv
 import hashlib
 import io
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import quote
 
 _CHUNK = 1 << 20
 _LONGEST = 120
+_FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f]')
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # names that Windows keeps
 
 
 class TooLargeError(Exception):
@@ -105,9 +107,10 @@ class Archive(AbstractContextManager["Archive"]):
 
 def safe_path(key: str) -> str:
     """Return a path that stays where it is unpacked, on any system, for a name that somebody else chose."""
-    parts = [quote(part, safe=" ()[]'’,;+=!@&éèêëàâäîïôöùûüçÉÈÊÀÂÎÔÛÇœŒ") for part in key.split("/")]
-    kept = [part[:_LONGEST].strip(" .") or "_" for part in parts if part not in {"", ".", ".."}]
-    return "/".join(kept) or "_"
+    readable = key.encode("utf-8", "replace").decode()
+    parts = [_FORBIDDEN.sub("-", part) for part in readable.split("/") if part not in {"", ".", ".."}]
+    kept = [part[:_LONGEST].strip(" .") or "_" for part in parts]
+    return "/".join(f"_{part}" if _DEVICE.fullmatch(part) else part for part in kept) or "_"
 
 
 def digest_of(path: Path) -> str:

@@ -135,7 +135,7 @@ DECIDE = Act(
     _READS_ONLY,
 )
 SECOND = Act(
-    "Confirmer l’acceptation qu’un collègue propose ; rouvrir une demande ; annuler une acceptation, à deux",
+    "Confirmer l’acceptation qu’un collègue propose ; rouvrir une demande ; annuler une acceptation, à deux",
     frozenset({Role.LEAD}),
     COMMUNE | HOME | ADMIN | {Role.STRANGER},
     "Cette action revient à une personne responsable chez l’opérateur.",
@@ -240,7 +240,7 @@ SEE_CHANGE = Act(
     "Votre rôle ne donne pas accès aux changements de gestionnaires.",
 )
 ASK_CHANGE = Act(
-    "Demander de nommer, de retirer ou de rétablir un gestionnaire, ou une autre adresse de secours ; y renoncer",
+    "Demander de nommer, de retirer ou de rétablir un gestionnaire, ou une autre adresse de secours ; y renoncer",
     frozenset({Role.MANAGER}) | INSTRUCTING,
     AT_HOME,
     "Seuls les gestionnaires de la collectivité, ou une personne qui instruit chez son opérateur, le demandent.",
@@ -252,7 +252,7 @@ REFUSE_CHANGE = Act(
     "Seules les personnes qui instruisent chez l’opérateur refusent un changement de gestionnaire.",
 )
 DECIDE_CHANGE = Act(
-    "Confirmer un changement de gestionnaire qu’on n’a pas demandé ; trancher une objection",
+    "Confirmer un changement de gestionnaire qu’on n’a pas demandé ; trancher une objection",
     frozenset({Role.LEAD}),
     AT_HOME,
     "Seule une personne responsable chez l’opérateur confirme un changement de gestionnaire.",
@@ -298,14 +298,14 @@ LIST_ACCOUNTS = Act(
     _LEADS_ONLY,
 )
 BLOCK_ACCOUNT = Act(
-    "Voir un compte ; proposer de le désactiver ou de le réactiver, confirmer la proposition d’un autre",
+    "Voir un compte ; proposer de le désactiver ou de le réactiver, confirmer la proposition d’un autre",
     frozenset({Role.LEAD, Role.SUPERADMIN}),
     COMMUNE | HOME | ADMIN | {Role.STRANGER, Role.AWAY_READER, Role.AWAY_INSTRUCTOR},
     _LEADS_ONLY,
 )
 
 PROVE = Act(
-    "Prouver son habilitation : demander un code, le saisir, remettre un document, reprendre un dossier", SIGNED_IN
+    "Prouver son habilitation : demander un code, le saisir, remettre un document, reprendre un dossier", SIGNED_IN
 )
 CONFIRM = Act("Confirmer ou contester, au nom de la mairie, par le code ou le lien qu’elle a reçu", EVERYBODY)
 SEE_MANDATES = Act(
@@ -322,7 +322,7 @@ DECIDE_MANDATE = Act(
     "Votre rôle permet de suivre les habilitations, pas de les décider.",
 )
 SEND_LETTERS = Act(
-    "Imprimer et poster les courriers ; préparer une demande pour une commune",
+    "Imprimer et poster les courriers ; préparer une demande pour une commune",
     INSTRUCTING | {Role.AWAY_INSTRUCTOR, Role.AWAY_LEAD},
     SIGNED_IN,
     "Cette page est réservée aux opérateurs qui instruisent.",
@@ -339,15 +339,15 @@ EDIT_TRADE = Act(
     "Changer les réglages nationaux et les opérateurs (responsables de l’opérateur national)",
     frozenset({Role.LEAD, Role.SUPERADMIN}),
     SIGNED_IN,
-    "Ces réglages valent pour tout le pays : seuls les responsables de l’opérateur national les changent.",
+    "Ces réglages valent pour tout le pays : seuls les responsables de l’opérateur national les changent.",
 )
 EDIT_OPERATOR = Act(
-    "Changer la fiche d’un opérateur (son responsable : son contact)", EDIT_TRADE.may, SIGNED_IN, _LEADS_ONLY
+    "Changer la fiche d’un opérateur (son responsable : son contact)", EDIT_TRADE.may, SIGNED_IN, _LEADS_ONLY
 )
 
-SEE_AGREEMENTS = Act("Lire et télécharger ce que la collectivité a signé ; voir sa passation", AT_HOME)
+SEE_AGREEMENTS = Act("Lire et télécharger ce que la collectivité a signé ; voir sa passation", AT_HOME)
 ACCEPT_AGREEMENTS = Act(
-    "Accepter les textes au nom de la collectivité ; mener sa passation",
+    "Accepter les textes au nom de la collectivité ; mener sa passation",
     SPEAKING,
     AT_HOME,
     "Seules les personnes de la collectivité qui la représentent signent en son nom.",
@@ -371,7 +371,7 @@ LIST_TEXTS = Act(
     _LEADS_ONLY,
 )
 EXPORT_PERSON = Act(
-    "Réunir ce que nous gardons d’une personne qui le demande ; voir les demandes d’effacement",
+    "Réunir ce que nous gardons d’une personne qui le demande ; voir les demandes d’effacement",
     frozenset({Role.LEAD, Role.AWAY_LEAD}),
     SIGNED_IN,
     _LEADS_ONLY,
