@@ -170,6 +170,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "onboarding.provisioning.tasks.alert",
         "schedule": 3600.0,
     },
+    "provisioning: copy what is asked": {"task": "onboarding.provisioning.tasks.sweep_exports", "schedule": 10.0},
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "intake: look at names outside": {"task": "onboarding.intake.tasks.sweep_names", "schedule": 5.0},
     "intake: keep what is known of names fresh": {"task": "onboarding.intake.tasks.refresh_names", "schedule": 60.0},
@@ -292,6 +293,9 @@ DEMONSTRATION_VARIABLES = [
 MUNICIPAL_ELECTIONS = env.list("MUNICIPAL_ELECTIONS", default=["2026-03-22"])
 # Written mandates: a private folder, outside anything a web server shows, shared by the web processes and the workers.
 DOCUMENTS_DIR = Path(env.str("DOCUMENTS_DIR", str(LOCAL_DIR / "documents")))
+# The copies that organizations take away: as private, and deleted after seven days.
+EXPORTS_DIR = Path(env.str("EXPORTS_DIR", str(LOCAL_DIR / "exports")))
+EXPORT_MOST_BYTES = env.int("EXPORT_MOST_GB", 50) * 1_000_000_000
 # What a letter carries as its sender, one line after the other, separated by « | ».
 LETTER_SENDER = env.str("LETTER_SENDER", f"{SITE_NAME}|Service des habilitations")
 LETTER_PLACE = env.str("LETTER_PLACE", "Paris")

@@ -7,10 +7,11 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from onboarding.intake import mailboxes, names
+from onboarding.intake import names
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice, Remark, RequestedService
 from onboarding.intake.reasons import COLUMNS
 from onboarding.intake.suggestions import extension_of
+from onboarding.provisioning import mailbox_names as mailboxes
 
 # A step's values by form field: text, booleans, numbers, dates, and for step 3 a list of rows.
 Values = dict[str, Any]

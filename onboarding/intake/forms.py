@@ -11,11 +11,12 @@ from django.conf import settings
 from django.http import QueryDict
 from dsfr.forms import DsfrBaseForm
 
-from onboarding.intake import checks, contents, mailboxes
+from onboarding.intake import checks, contents
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, MailboxRequest, Remark
 from onboarding.intake.reasons import label
 from onboarding.intake.trade import ALLOCATION
+from onboarding.provisioning import mailbox_names as mailboxes
 from suite.catalog.models import Service
 
 SHORT, NAME, PARAGRAPH, LONG, EMAIL, FQDN = 50, 100, 500, 1000, 254, 253

@@ -238,10 +238,12 @@ def write(ended: list[End], given_back: Iterable[End] = ()) -> set[UUID]:
 
 def passed(step: Step) -> None:
     """After a step done or skipped: write that all is done, if it is."""
-    steps_of = Step.objects.filter(deployment=step.deployment_id)
+    steps_of = Step.objects.filter(deployment=step.deployment_id, plan=step.plan)
     if not steps_of.exclude(status__in=Step.FINISHED).exists():
         gaps = steps_of.filter(status=Step.Status.SKIPPED).count()
-        record("deployment", step.deployment_id, "completed", by=None, payload={"skipped": gaps})
+        # A later plan is a change: the building is completed once.
+        said: tuple[str, dict[str, int]] = ("change_completed", {"plan": step.plan}) if step.plan else ("completed", {})
+        record("deployment", step.deployment_id, said[0], by=None, payload={"skipped": gaps, **said[1]})
 
 
 def _end(step: Step, outcome: Outcome | None, now: datetime) -> End:

@@ -34,7 +34,11 @@ def due() -> list[UUID]:
     """Return the deployments to look at, the longest unseen first: built, and not looked at lately."""
     now = timezone.now()
     built = Resource.objects.filter(
-        deployment__closed_at__isnull=True, kind__in=_LOOKS, observed_at__isnull=False, steps__status=Step.Status.DONE
+        deployment__closed_at__isnull=True,
+        kind__in=_LOOKS,
+        observed_at__isnull=False,
+        removed_at__isnull=True,
+        steps__status=Step.Status.DONE,
     )
     old = built.filter(
         Q(looked_at__isnull=True)
@@ -51,7 +55,9 @@ def observe(deployment_id: UUID) -> int:
     What differs from what was decided is mended where nobody can lose anything by it, and is an alarm otherwise.
     """
     deployment = Deployment.objects.select_related("organization", "operator").get(pk=deployment_id)
-    resources = Resource.objects.filter(deployment=deployment, observed_at__isnull=False, kind__in=_LOOKS)
+    resources = Resource.objects.filter(
+        deployment=deployment, observed_at__isnull=False, removed_at__isnull=True, kind__in=_LOOKS
+    )
     unseen = 0
     for resource in resources.order_by("kind", "key"):
         look = _look(deployment, resource)

@@ -66,7 +66,7 @@ class Line:
 
 def lines(deployment: Deployment) -> list[Line]:
     """Return the lines of a deployment read with `with_steps()`, in the order they are built."""
-    steps = list(deployment.steps.all())
+    steps = _of_the_building(deployment)
     unfinished = [step.position for step in steps if step.status not in Step.FINISHED]
     frontier = min(unfinished, default=0)
     return [_line(deployment, step, frontier) for step in steps]
@@ -92,9 +92,18 @@ def fingerprint(deployment: Deployment) -> str:
             step.resource is not None and bool((step.resource.observed or {}).get("absent")),
             step.resource.drift if step.resource is not None else [],
         )
-        for step in deployment.steps.all()
+        for step in _of_the_building(deployment)
     ]
     return hashlib.sha256(json.dumps([shown, deployment.status]).encode()).hexdigest()[:16]
+
+
+def _of_the_building(deployment: Deployment) -> list[Step]:
+    """Return the steps of the first plan, without what was removed since: later changes have pages of their own."""
+    return [
+        step
+        for step in deployment.steps.all()
+        if step.plan == 0 and (step.resource is None or step.resource.removed_at is None)
+    ]
 
 
 def _line(deployment: Deployment, step: Step, frontier: int) -> Line:

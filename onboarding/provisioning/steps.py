@@ -16,7 +16,7 @@ from django.utils import timezone
 from onboarding.audits.models import Audit
 from onboarding.audits.resolver import gather
 from onboarding.audits.rules import RULESET, Finding, inspect
-from onboarding.provisioning import backends
+from onboarding.provisioning import backends, closing_steps, life_steps
 from onboarding.provisioning.backends.protocols import Mailbox, MailSpec
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 from onboarding.provisioning.models import Deployment, Resource, Step
@@ -174,6 +174,8 @@ PLAN: dict[str, Callable[[Step], None]] = {
     Step.Name.SERVICE: service,
     Step.Name.END_TO_END: end_to_end,
     Step.Name.WELCOME: welcome,
+    **life_steps.PLAN,
+    **closing_steps.PLAN,
 }
 
 

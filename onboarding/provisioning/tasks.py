@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from onboarding.provisioning import dead_letters, engine, observation
+from onboarding.provisioning import dead_letters, engine, exporting, observation
 
 
 @shared_task(acks_late=True)
@@ -36,3 +36,18 @@ def look_again() -> None:
 def alert() -> None:
     """Tell operators what has been waiting for them for more than a day."""
     dead_letters.alert()
+
+
+# Hours, not seconds: its own lease is renewed while it works, and a kill costs the part under way.
+@shared_task(acks_late=True, soft_time_limit=3500, time_limit=3600)
+def export(pk: str) -> None:
+    """Make what is left of one copy."""
+    exporting.run(UUID(pk))
+
+
+@shared_task(acks_late=True)
+def sweep_exports() -> None:
+    """Wake the copies that wait, and delete those whose days are over."""
+    for pk in exporting.due():
+        export.apply_async((str(pk),), expires=engine.MESSAGE_LIFE, retry=False)
+    exporting.expire()

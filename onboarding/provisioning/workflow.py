@@ -8,17 +8,15 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from onboarding.provisioning import engine, steps
+from onboarding.provisioning import closing_steps, engine, steps
 from onboarding.provisioning.closing_workflow import open_closure
+from onboarding.provisioning.life_steps import FICHIERS, MESSAGES
 from onboarding.provisioning.models import Deployment, Resource, Step
 from suite.accounts.models import User
 from suite.accounts.permissions import OPERATE, allows, staff_roles
 from suite.catalog.models import GB, Service
 from suite.directory.models import Operator, Organization
 from suite.journal.workflow import record
-
-# The services whose quota is that of something we build; the ids are those of the public services file.
-MESSAGES, FICHIERS = 2, 12
 
 
 class PlanRefused(Exception):
@@ -105,6 +103,8 @@ def skip(step: Step, *, by: User, reason: str) -> None:
     _leave_blocked(step, status=Step.Status.SKIPPED, finished_at=now, due_at=now)
     _record("step_skipped", step, by=by, comment=reason)
     engine.passed(step)
+    if step.name == Step.Name.DELETION:
+        closing_steps.left_behind(step)
     transaction.on_commit(lambda: engine.wake(step.deployment_id), robust=True)
 
 

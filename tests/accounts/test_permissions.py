@@ -21,7 +21,8 @@ from onboarding.intake.models import Dossier
 from onboarding.intake.personal_models import ErasureRequest
 from onboarding.intake.request_models import CoAuthor, MailboxImport
 from onboarding.intake.thread_models import Message
-from onboarding.provisioning.models import Deployment, Step
+from onboarding.provisioning.change_models import Export, MoreRequest
+from onboarding.provisioning.models import Deployment, Resource, Step
 from suite.accounts import codes, documents, invitations
 from suite.accounts.block_models import AccountBlock
 from suite.accounts.mandate_models import Document, MandateProof, Objection
@@ -61,6 +62,11 @@ CHANGE = (
     "accounts:administrator",
     *(f"accounts:administrator_{it}" for it in ("cancel", "refuse", "confirm", "settle")),
 )
+SERVICE = tuple(f"provisioning:{page}" for page in (
+    "mailboxes", "add_mailboxes", "quotas", "ask_more", "set_quota", "exports", "closure", "open_closure",
+    "preview_deletions", "propose_deletions", "confirm_deletions", "take_back_deletions", "waive_copy",
+))  # fmt: skip
+MAILBOX = tuple(f"provisioning:{act}_mailbox" for act in ("change", "remove", "keep")) + ("provisioning:mailbox",)
 BY_CODE = {"eligibility:organization", "agreements:prices"} | {
     f"accounts:mandate_{page}" for page in ("detail", "ask_email", "ask_letter", "hand_in")
 }
@@ -93,6 +99,10 @@ class World:
         assert step is not None
         self.step: Step = step
         Step.objects.filter(pk=step.pk).update(status=Step.Status.BLOCKED)
+        self.mailbox: Resource = self.deployment.resources.filter(kind="mailbox").earliest("key")
+        more = {"what": "mailboxes", "wanted": 12, "reason": "Nous avons embauché."}
+        self.more = MoreRequest.objects.create(deployment=self.deployment, asked_by=self.colleague.user, **more)
+        self.export = Export.objects.create(deployment=self.deployment, asked_by=self.colleague.user)
         self.asked = AccessRequest.objects.create(
             user=UserFactory.create(), organization=self.organization, message="Je travaille ici."
         )
@@ -206,9 +216,15 @@ class World:
             "provisioning:skip": lambda: self.step.pk,
             "provisioning:done": lambda: self.step.pk,
             "provisioning:abandon": lambda: self.step.pk,
+            **dict.fromkeys(SERVICE, lambda: self.deployment.pk),
+            **dict.fromkeys(MAILBOX, lambda: self.mailbox.pk),
+            "provisioning:answer_more": lambda: self.more.pk,
+            "provisioning:download_export": lambda: self.export.pk,
         }  # fmt: skip
         if name == "provisioning:cause":
             return {"name": "storage", "code": "conflict"}
+        if name in {"provisioning:change_mailbox", "provisioning:set_quota"}:
+            return {"pk": pks[name](), "what": "nom" if name.endswith("mailbox") else "stockage"}
         if name == "agreements:draft":
             return {"pk": self.home.pk, "kind": "prices"}
         if name in pks:
@@ -260,7 +276,11 @@ def absence_of(user: User | None, deputy: User) -> UUID:
 
 
 def bulk_of(user: User | None) -> UUID:
-    return BulkAct.objects.create(user=user, act="take", started_at=timezone.now(), finished_at=timezone.now()).pk if user else uuid4()
+    return (
+        BulkAct.objects.create(user=user, act="take", started_at=timezone.now(), finished_at=timezone.now()).pk
+        if user
+        else uuid4()
+    )
 
 
 def session_of(user: User | None) -> UUID:
