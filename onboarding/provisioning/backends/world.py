@@ -57,8 +57,13 @@ ALTER TABLE messages ADD COLUMN received_at TEXT;
 ALTER TABLE messages ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX messages_address ON messages (address);
 """
+_DNS = """
+ALTER TABLE names ADD COLUMN expires_at TEXT;
+UPDATE names SET expires_at = strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', '+1 year');
+ALTER TABLE zones ADD COLUMN signing_key TEXT;
+"""
 # In order: a file made before the last ones receives them when it is next opened.
-SCHEMAS: tuple[str, ...] = (_SCHEMA, _MAIL)
+SCHEMAS: tuple[str, ...] = (_SCHEMA, _MAIL, _DNS)
 
 
 @contextlib.contextmanager
@@ -72,7 +77,7 @@ def opened() -> Iterator[sqlite3.Connection]:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
             if _version(connection) < len(SCHEMAS):
-                _create(connection)
+                _upgrade(connection)
             yield connection
     except (sqlite3.Error, OSError) as error:
         raise Unavailable("local_world", "Le monde local de démonstration n’a pas répondu.") from error
@@ -100,7 +105,7 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _upgrade(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")  # the others wait here while one of us writes the schema
     try:
