@@ -252,3 +252,4 @@ class Step(models.Model):
 
 
 from onboarding.provisioning import closure_models  # noqa: E402, F401 - Django looks for an app's models here
+from onboarding.provisioning import move_models  # noqa: E402, F401 - likewise

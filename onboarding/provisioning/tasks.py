@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from onboarding.provisioning import engine, observation
+from onboarding.provisioning import engine, mail_import, moves, observation, renewals
 
 
 @shared_task(acks_late=True)
@@ -30,3 +30,27 @@ def look_again() -> None:
     """Have every deployment looked at whose turn has come."""
     for deployment in observation.due():
         observe.apply_async((str(deployment),), expires=engine.MESSAGE_LIFE, retry=False)
+
+
+@shared_task(acks_late=True)
+def move(name: str, pk: str) -> None:
+    """Go on with one move."""
+    moves.run(name, UUID(pk))
+
+
+@shared_task(acks_late=True)
+def sweep_moves() -> None:
+    """Wake every move that is due."""
+    moves.sweep()
+
+
+@shared_task(acks_late=True)
+def look_at_renewals() -> None:
+    """Ask until when domains are held, renew what may be, and say what comes due."""
+    renewals.sweep()
+
+
+@shared_task(acks_late=True)
+def forget_moves() -> None:
+    """Erase what imports of old mail no longer need."""
+    mail_import.forget()

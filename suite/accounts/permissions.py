@@ -167,6 +167,19 @@ OPERATE = Act(
     "Seul un instructeur de l’opérateur peut reprendre ou passer une étape.",
 )
 
+BRING_MAIL = Act(
+    "Faire apporter le courrier d’une ancienne boîte (gestionnaire, ou la personne qui tient la boîte)",
+    frozenset({Role.MANAGER}),
+    AT_HOME,
+    "Seule la personne qui tient cette boîte, ou un gestionnaire de la collectivité, y fait apporter du courrier.",
+)
+CUT_OVER = Act(
+    "Choisir la date de bascule de la messagerie d’un domaine, l’annuler, revenir en arrière",
+    frozenset({Role.MANAGER}),
+    AT_HOME,
+    "Seul un gestionnaire de la collectivité décide de la bascule de sa messagerie.",
+)
+
 SEE_TEAM = Act("Voir l’équipe d’une collectivité", AT_HOME)
 MANAGE_TEAM = Act(
     "Inviter, changer un rôle, suspendre, mettre fin à un droit (au plus son propre rôle)",

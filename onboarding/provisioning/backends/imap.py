@@ -30,6 +30,10 @@ LINE_MAX = 64 * 1024
 FOLDERS_MAX = 2_000
 WINDOW = 500  # messages listed at once
 
+# What a server that misbehaves, or goes away, makes the standard client raise.
+BROKEN = (imaplib.IMAP4.error,)
+# How the codes begin that say that the old server does not answer.
+TROUBLE = "imap_"
 _HOST = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 _LISTED = re.compile(rb'\((?P<flags>[^)]*)\) (?:"(?P<delimiter>\\?.)"|NIL) (?P<name>.*)\Z', re.DOTALL)
 _SEQUENCE = re.compile(rb"(\d+) \(")
@@ -99,7 +103,7 @@ def address_of(host: str) -> str:
     found = [value for lookup in lookups for value in lookup.values]
     if not found:
         if any(lookup.outcome == "unknown" for lookup in lookups):
-            raise Unavailable("dns_unknown", f"Nous n’arrivons pas à trouver le serveur {host} pour l’instant.")
+            raise Unavailable("imap_dns", f"Nous n’arrivons pas à trouver le serveur {host} pour l’instant.")
         raise Refused("no_such_host", f"Le serveur {host} n’existe pas : vérifiez son nom auprès de votre fournisseur.")
     if not settings.AUDIT_PRIVATE_ADDRESSES and not all(map(is_public, found)):
         raise Refused("private_address", f"Le serveur {host} n’est pas joignable depuis l’internet public.")
@@ -179,7 +183,7 @@ class Source:
         prefix = self._prefix()
         kind, data = self._client.list('""', "*")
         if kind != "OK":
-            raise Unavailable("list_refused", "L’ancien serveur ne dit pas quels dossiers il contient.")
+            raise Unavailable("imap_list", "L’ancien serveur ne dit pas quels dossiers il contient.")
         found: dict[bytes, Folder] = {}
         for line in data:
             folder = _folder(line, prefix)
@@ -251,7 +255,7 @@ class Source:
         self._client.allow(ANSWER_MAX)
         kind, data = self._client.fetch(f"{start}:{end}", "(UID RFC822.SIZE INTERNALDATE FLAGS)")
         if kind != "OK":
-            raise Unavailable("fetch_refused", "L’ancien serveur ne dit pas quels messages un dossier contient.")
+            raise Unavailable("imap_fetch", "L’ancien serveur ne dit pas quels messages un dossier contient.")
         rows = (part[0] + b" " + part[1] if isinstance(part, tuple) else part for part in data)
         return [old for row in rows if isinstance(row, bytes) and (old := _old(row)) is not None]
 
@@ -276,7 +280,7 @@ def opened(account: Account, *, seconds: float) -> Iterator[Source]:
         raise Refused("bad_certificate", note) from error
     except (imaplib.IMAP4.error, OSError, ValueError) as error:
         note = f"Le serveur {account.host} ne répond pas comme il faut pour l’instant."
-        raise Unavailable(f"imap_{type(error).__name__}".lower()[:40], note) from error
+        raise Unavailable(f"{TROUBLE}{type(error).__name__}".lower()[:40], note) from error
     finally:
         if client is not None:
             with contextlib.suppress(Exception):
@@ -365,7 +369,7 @@ def target_of(name: bytes, delimiter: bytes, prefix: bytes = b"") -> str:
         text = "".join(char if char.isprintable() else "-" for char in decoded(level))
         text = re.sub(r"[/\\*%]", "-", text).strip(" .")[:80]
         if text:
-            words.append("Inbox" if not words and text.upper() == "INBOX" and len(levels) == 1 else text)
+            words.append(text)
     if words and words[0].upper() == "INBOX":
         words[0] = "INBOX"
     return "/".join(words[:8])[:255] or "Sans nom"
