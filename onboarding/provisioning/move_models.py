@@ -153,6 +153,7 @@ class Cutover(Move):
     class State(models.TextChoices):
         """Where it is. « Due »: its hour has come, and what the world reads has not changed yet."""
 
+        DRAFT = "draft", "Proposition à lire"
         PLANNED = "planned", "Date choisie"
         PREPARED = "prepared", "Préparée"
         DUE = "due", "À faire maintenant"
@@ -166,17 +167,19 @@ class Cutover(Move):
 
     ENDED = (State.DONE, State.REVERTED, State.CANCELLED)
     # From the hour on, the world may read our servers.
-    BEFORE = (State.PLANNED, State.PREPARED, State.POSTPONED)
+    BEFORE = (State.DRAFT, State.PLANNED, State.PREPARED, State.POSTPONED)
     REVERTIBLE = (State.DUE, State.SWITCHED, State.VERIFIED)
 
     deployment = models.ForeignKey("provisioning.Deployment", on_delete=models.PROTECT, related_name="cutovers")
-    at = models.DateTimeField(help_text="The hour that the commune chose.")
-    consent_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    consent_at = models.DateTimeField(default=timezone.now)
-    consent_text = models.CharField(max_length=500, help_text="What the commune agreed to, as it read it.")
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(null=True, blank=True, help_text="The hour that the commune chose.")
+    consent_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    consent_at = models.DateTimeField(null=True, blank=True)
+    consent_text = models.CharField(max_length=500, blank=True, help_text="What the commune agreed to, as it read it.")
     nothing_to_bring = models.BooleanField(default=False, help_text="The commune leaves its old mail where it is.")
-    state = models.CharField(max_length=10, choices=State, default=State.PLANNED)
-    # As read from outside when the plan was made, or last before the switch: {"mx": [...], "spf": "", "dmarc": ""}.
+    state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
+    # What the world read before: {"mx": [...], "txt": [...], "dmarc": [...], "aliases": {label: [...]}}, as in a zone
+    # file. It is the way back.
     before = models.JSONField(null=True, blank=True)
     before_at = models.DateTimeField(null=True, blank=True)
     checks = models.JSONField(default=list, help_text="The last check: [{code, state, sentence}].")
@@ -200,8 +203,9 @@ class Cutover(Move):
                 name="cutover_ended_has_a_date",
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=["switched", "verified", "done"]) | Q(before__isnull=False),
-                name="cutover_switched_knows_the_way_back",
+                condition=Q(state__in=["draft", "cancelled"])
+                | Q(at__isnull=False, consent_by__isnull=False, consent_at__isnull=False, before__isnull=False),
+                name="cutover_planned_is_signed_and_knows_the_way_back",
             ),
         ]
         indexes = [models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="cutover_due")]

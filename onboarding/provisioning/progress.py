@@ -8,6 +8,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from onboarding.provisioning.backends.protocols import MailSpec, Record
+from onboarding.provisioning.cutover_records import is_awaited
 from onboarding.provisioning.models import Deployment, Resource, Step
 from onboarding.provisioning.records import mail_records
 from suite.templatetags.suite import gigabytes
@@ -77,7 +78,7 @@ def records_to_publish(deployment: Deployment) -> tuple[Record, ...]:
     spec = (domain.observed or {}).get("spec") if domain else None
     if spec is None:
         return ()
-    return mail_records(
+    records = mail_records(
         deployment.domain,
         MailSpec(
             mx=tuple((preference, host) for preference, host in spec["mx"]),
@@ -87,6 +88,8 @@ def records_to_publish(deployment: Deployment) -> tuple[Record, ...]:
             aliases=tuple((label, target) for label, target in spec["aliases"]),
         ),
     )
+    # Of a domain in use, what changes and when is said by its cutover alone: a difference, on dates.
+    return () if is_awaited(deployment) else records
 
 
 def fingerprint(deployment: Deployment) -> str:
