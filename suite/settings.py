@@ -334,6 +334,8 @@ PROOF_APART_SECONDS = env.int("PROOF_APART_SECONDS", 600)
 COLLECTIVITE_ZONE = env.str("COLLECTIVITE_ZONE", "collectivite.fr")
 # How long a killed worker keeps its step; longer than any task may last (a system check says so).
 PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_TIME_LIMIT + 10)
+# How many calls at once, of all workers together, each provider bears, as JSON ({"mail": 8}); one not named: no bound.
+PROVIDER_CAPS = env.json("PROVIDER_CAPS", default={"registrar": 2})
 
 # What a dossier may ask without a reason; beyond twice as much, two people decide.
 INTAKE_STANDARD_MAILBOXES = env.int("INTAKE_STANDARD_MAILBOXES", 20)

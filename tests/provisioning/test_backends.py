@@ -1,24 +1,29 @@
 """The contract of the backends, written once. A later backend is one more value of each fixture's `params`."""
 
+import dataclasses
 import multiprocessing
 import sqlite3
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
-from onboarding.provisioning.backends.local import LocalDns, LocalMail, LocalRegistrar
+from onboarding.provisioning.backends import world
+from onboarding.provisioning.backends.local import LocalDns, LocalMail, LocalRegistrar, LocalStorage
 from onboarding.provisioning.backends.protocols import (
     Delegation,
     Dns,
     Mail,
     Mailbox,
-    Record,
     Registrar,
+    Storage,
 )
 from onboarding.provisioning.backends.world import changing, listing, log, opened
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 from onboarding.provisioning.records import DMARC, mail_records, records_for
+from tests.provisioning.contracts.dns import DnsContract
+from tests.provisioning.contracts.registrar import RegistrarContract
 
 OURS, THEIRS = "organization:ours", "organization:theirs"
 DOMAIN = "essai.collectivite.fr"
@@ -64,55 +69,18 @@ class TestRegistrar:
             registrar.ensure_delegated("inconnu.fr", Delegation(("ns1.suite.example.",)))
         assert refused.value.code == "unknown_name"
 
+@pytest.fixture(params=[LocalStorage])
+def storage(request: pytest.FixtureRequest) -> Storage:
+    made: Storage = request.param()
+    return made
 
-class TestDns:
-    def test_has_a_zone_once_for_one_owner(self, dns: Dns) -> None:
-        for _ in range(2):
-            dns.ensure_zone(DOMAIN, owner=OURS)
-        assert dns.delegation(DOMAIN).name_servers
-        assert dns.records(DOMAIN) == ()
-        with pytest.raises(Refused) as refused:
-            dns.ensure_zone(DOMAIN, owner=THEIRS)
-        assert refused.value.code == "conflict"
 
-    def test_publishes_corrects_and_leaves_the_rest(self, dns: Dns) -> None:
-        dns.ensure_zone(DOMAIN, owner=OURS)
-        kept = Record(f"www.{DOMAIN}", "CNAME", ("site.example.",))
-        dns.ensure_records(DOMAIN, [kept, Record(DOMAIN, "MX", ("10 old.example.",))], owner=OURS)
-        right = Record(DOMAIN, "MX", ("10 new.example.", "20 spare.example."), ttl=300)
-        for _ in range(2):
-            dns.ensure_records(DOMAIN, [right], owner=OURS)
-        assert set(dns.records(DOMAIN)) == {kept, right}
+class TestLocalRegistrar(RegistrarContract):
+    """The contract, on the local registrar."""
 
-    def test_never_touches_a_record_of_somebody_else(self, dns: Dns) -> None:
-        dns.ensure_zone(DOMAIN, owner=OURS)
-        theirs = Record(DOMAIN, "TXT", ("v=spf1 -all",))
-        dns.ensure_records(DOMAIN, [theirs], owner=THEIRS)
-        with pytest.raises(Refused) as refused:
-            dns.ensure_records(DOMAIN, [Record(DOMAIN, "TXT", ("v=spf1 mx -all",))], owner=OURS)
-        assert refused.value.code == "conflict"
-        assert dns.records(DOMAIN) == (theirs,)
 
-    def test_publishes_all_or_nothing(self, dns: Dns) -> None:
-        dns.ensure_zone(DOMAIN, owner=OURS)
-        dns.ensure_records(DOMAIN, [Record(DOMAIN, "TXT", ("theirs",))], owner=THEIRS)
-        with pytest.raises(Refused):
-            dns.ensure_records(
-                DOMAIN, [Record(DOMAIN, "MX", ("10 m.example.",)), Record(DOMAIN, "TXT", ("x",))], owner=OURS
-            )
-        assert [record.type for record in dns.records(DOMAIN)] == ["TXT"]
-
-    def test_delegates_from_a_parent_of_ours(self, dns: Dns) -> None:
-        dns.ensure_zone(DOMAIN, owner=OURS)
-        for _ in range(2):
-            dns.ensure_delegated("collectivite.fr", DOMAIN, dns.delegation(DOMAIN), owner=OURS)
-        assert Record(DOMAIN, "NS", dns.delegation(DOMAIN).name_servers) in dns.records("collectivite.fr")
-
-    @pytest.mark.parametrize("ask", ["delegation", "records"])
-    def test_refuses_a_zone_it_does_not_hold(self, dns: Dns, ask: str) -> None:
-        with pytest.raises(Refused) as refused:
-            getattr(dns, ask)("inconnu.fr")
-        assert refused.value.code == "unknown_zone"
+class TestLocalDns(DnsContract):
+    """The contract, on the local DNS."""
 
 
 class TestMail:
@@ -149,7 +117,7 @@ class TestMail:
         mail.ensure_mailbox(self.box, owner=OURS)
         for _ in range(2):
             mail.ensure_mailbox_settings(self.box)
-        assert mail.mailboxes(DOMAIN) == (self.box,)
+        assert mail.mailboxes(DOMAIN) == (dataclasses.replace(self.box, used=0),)
 
     def test_an_address_that_serves_otherwise_is_a_conflict(self, mail: Mail) -> None:
         self.ready(mail)
@@ -204,17 +172,25 @@ class TestWorld:
         assert len(created) == len(set(created))
         assert len(listing()["mailboxes"]) == 4
 
+    def test_a_file_of_an_earlier_version_is_brought_to_this_one(self, settings: Settings) -> None:
+        with sqlite3.connect(settings.LOCAL_WORLD, isolation_level=None) as early:
+            early.executescript(world._SCHEMA)  # noqa: SLF001 - the first version, as it was released
+            early.execute("INSERT INTO names (domain, owner) VALUES ('ancien.fr', ?)", (OURS,))
+        assert LocalRegistrar().expires_at("ancien.fr") > timezone.now()
+        LocalDns().ensure_zone(DOMAIN, owner=OURS)
+        LocalDns().ensure_signed(DOMAIN)
+
     def test_the_log_only_grows(self) -> None:
-        with changing() as world:
-            log(world, "zone", DOMAIN)
+        with changing() as connection:
+            log(connection, "zone", DOMAIN)
         for statement in ("DELETE FROM log", "UPDATE log SET key = 'x'"):
-            with opened() as world, pytest.raises(sqlite3.IntegrityError):
-                world.execute(statement)
+            with opened() as connection, pytest.raises(sqlite3.IntegrityError):
+                connection.execute(statement)
 
     def test_a_change_that_fails_leaves_nothing(self) -> None:
         def fail() -> None:
-            with changing() as world:
-                world.execute("INSERT INTO zones (name, owner) VALUES ('a.fr', 'x')")
+            with changing() as connection:
+                connection.execute("INSERT INTO zones (name, owner) VALUES ('a.fr', 'x')")
                 raise Refused("no", "Non.")
 
         with pytest.raises(Refused):
