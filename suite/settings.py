@@ -303,7 +303,7 @@ BACKENDS = {
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.
 LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
-# The store of `seaweedfs.SeaweedStorage` (S3 and IAM) or of `swift.SwiftStorage` (its authentication's address), and the
+# The store of `seaweedfs.SeaweedStorage` (S3 and IAM) or of `swift.SwiftStorage` (where it authenticates), and the
 # administrator's name and secret there.
 STORAGE_URL = env.str("STORAGE_URL", "")
 STORAGE_ACCESS_KEY = env.str("STORAGE_ACCESS_KEY", "")
@@ -313,6 +313,11 @@ STORAGE_REGION = env.str("STORAGE_REGION", "us-east-1")
 # that does not refuse by itself.
 STORAGE_ENFORCE_SECONDS = env.int("STORAGE_ENFORCE_SECONDS", 60)
 STORAGE_WATCH_SECONDS = env.int("STORAGE_WATCH_SECONDS", 3600)
+# ProConnect's partners' API (`proconnect.ProConnectIdentity`): its address, the secret that signs, and a proxy
+# (http://, https:// or socks5://, with its name and password if it wants some).
+PROCONNECT_PARTNERS_URL = env.str("PROCONNECT_PARTNERS_URL", "")
+PROCONNECT_PARTNERS_SECRET = env.str("PROCONNECT_PARTNERS_SECRET", "")
+PROCONNECT_PARTNERS_PROXY = env.str("PROCONNECT_PARTNERS_PROXY", "")
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).

@@ -136,7 +136,7 @@ class Operator(models.Model):
     national = models.BooleanField(default=False)
     organizations = models.ManyToManyField(Organization, related_name="operators", blank=True)
     identity_provider = models.CharField(
-        max_length=100, blank=True, help_text="Its identifier at ProConnect: new domains are attached to it; blank: none."
+        max_length=100, blank=True, help_text="Its identifier at ProConnect, where new domains are attached; or blank."
     )
 
     class Meta:

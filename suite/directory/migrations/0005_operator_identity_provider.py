@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='operator',
             name='identity_provider',
-            field=models.CharField(blank=True, help_text='Its identifier at ProConnect: new domains are attached to it; blank: none.', max_length=100),
+            field=models.CharField(blank=True, help_text='Its identifier at ProConnect, where new domains are attached; or blank.', max_length=100),
         ),
     ]
