@@ -301,10 +301,26 @@ BACKENDS = {
     "dns": env.str("DNS_BACKEND", "onboarding.provisioning.backends.local.LocalDns"),
     "mail": env.str("MAIL_BACKEND", "onboarding.provisioning.backends.local.LocalMail"),
     "storage": env.str("STORAGE_BACKEND", "onboarding.provisioning.backends.local.LocalStorage"),
+    "identity": env.str("IDENTITY_BACKEND", "onboarding.provisioning.backends.local.LocalIdentity"),
     "resolver": env.str("RESOLVER_BACKEND", "onboarding.audits.resolver.Resolver"),
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.
 LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
+# The store of `seaweedfs.SeaweedStorage` (S3 and IAM) or of `swift.SwiftStorage` (where it authenticates), and the
+# administrator's name and secret there.
+STORAGE_URL = env.str("STORAGE_URL", "")
+STORAGE_ACCESS_KEY = env.str("STORAGE_ACCESS_KEY", "")
+STORAGE_SECRET_KEY = env.str("STORAGE_SECRET_KEY", "")
+STORAGE_REGION = env.str("STORAGE_REGION", "us-east-1")
+# How long a space near its quota may go unwatched, and any other: the bound on what is written over a quota in a store
+# that does not refuse by itself.
+STORAGE_ENFORCE_SECONDS = env.int("STORAGE_ENFORCE_SECONDS", 60)
+STORAGE_WATCH_SECONDS = env.int("STORAGE_WATCH_SECONDS", 3600)
+# ProConnect's partners' API (`proconnect.ProConnectIdentity`): its address, the secret that signs, and a proxy
+# (http://, https:// or socks5://, with its name and password if it wants some).
+PROCONNECT_PARTNERS_URL = env.str("PROCONNECT_PARTNERS_URL", "")
+PROCONNECT_PARTNERS_SECRET = env.str("PROCONNECT_PARTNERS_SECRET", "")
+PROCONNECT_PARTNERS_PROXY = env.str("PROCONNECT_PARTNERS_PROXY", "")
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).
@@ -326,6 +342,8 @@ PROOF_APART_SECONDS = env.int("PROOF_APART_SECONDS", 600)
 COLLECTIVITE_ZONE = env.str("COLLECTIVITE_ZONE", "collectivite.fr")
 # How long a killed worker keeps its step; longer than any task may last (a system check says so).
 PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_TIME_LIMIT + 10)
+# How many calls at once, of all workers together, each provider bears, as JSON ({"mail": 8}); one not named: no bound.
+PROVIDER_CAPS = env.json("PROVIDER_CAPS", default={"registrar": 2})
 
 # What a dossier may ask without a reason; beyond twice as much, two people decide.
 INTAKE_STANDARD_MAILBOXES = env.int("INTAKE_STANDARD_MAILBOXES", 20)

@@ -51,7 +51,7 @@ class LocalMail:
         with opened() as world:
             if self._domain(world, domain)["dkim_public"] is not None:
                 return
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        key = self.new_key(domain)
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode()
@@ -66,6 +66,10 @@ class LocalMail:
             )
             if kept.rowcount:
                 log(world, "dkim", domain)
+
+    def new_key(self, domain: str) -> rsa.RSAPrivateKey:  # noqa: ARG002 - for whoever keeps keys made ahead
+        """Make the signing key of a domain."""
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     def ensure_quota(self, domain: str, quota: int) -> None:
         """Bound the domain."""

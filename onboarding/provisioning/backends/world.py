@@ -47,6 +47,11 @@ CREATE TABLE log (
 CREATE TRIGGER log_keeps BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END;
 CREATE TRIGGER log_stays BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END;
 """
+_DNS = """
+ALTER TABLE names ADD COLUMN expires_at TEXT;
+UPDATE names SET expires_at = strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', '+1 year');
+ALTER TABLE zones ADD COLUMN signing_key TEXT;
+"""
 _MAIL = """
 ALTER TABLE mailboxes ADD COLUMN active INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE mailboxes ADD COLUMN quota INTEGER;
@@ -57,13 +62,8 @@ ALTER TABLE messages ADD COLUMN received_at TEXT;
 ALTER TABLE messages ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX messages_address ON messages (address);
 """
-_DNS = """
-ALTER TABLE names ADD COLUMN expires_at TEXT;
-UPDATE names SET expires_at = strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', '+1 year');
-ALTER TABLE zones ADD COLUMN signing_key TEXT;
-"""
 # In order: a file made before the last ones receives them when it is next opened.
-SCHEMAS: tuple[str, ...] = (_SCHEMA, _MAIL, _DNS)
+SCHEMAS: tuple[str, ...] = (_SCHEMA, _DNS, _MAIL)
 
 
 @contextlib.contextmanager
