@@ -256,6 +256,9 @@ def _put(row: MailImport, line: ImportFolder, old: imap.Old, raw: bytes) -> None
         backends.mail().import_message(
             row.resource.key, line.target, raw, received_at=old.received_at, seen=old.seen
         )
+    except NotYet:
+        entry.delete()  # nothing was asked of it
+        raise
     except Refused as refusal:
         if refusal.code == "over_quota":
             entry.delete()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from onboarding.provisioning import views
+from onboarding.provisioning import move_urls, views
 
 app_name = "provisioning"
 urlpatterns = [
@@ -9,4 +9,5 @@ urlpatterns = [
     path("<uuid:pk>/avancement/", views.progress, name="progress"),
     path("etapes/<uuid:pk>/reprendre/", views.retry, name="retry"),
     path("etapes/<uuid:pk>/passer/", views.skip, name="skip"),
+    *move_urls.urlpatterns,
 ]
