@@ -178,7 +178,9 @@ def _take_probe(known: Provider, now: Any) -> None:  # noqa: ANN401 - a moment
     # Not all at the same instant: the first finds out for the others.
     after = max(row.probe_at - now, timedelta()) + timedelta(seconds=random.uniform(0.5, 5))  # noqa: S311
     name = NAMES[known.role]
-    raise Held("circuit_open", f"Nous n’appelons plus le service « {name} » pour l’instant : il est en panne.", after=after)
+    raise Held(
+        "circuit_open", f"Nous n’appelons plus le service « {name} » pour l’instant : il est en panne.", after=after
+    )
 
 
 def _take_slot(role: str, now: Any) -> uuid.UUID | None:  # noqa: ANN401 - a moment

@@ -42,7 +42,7 @@ def perform(row: Cutover) -> None:
     try:
         spec = backends.mail().spec(domain)
     except Refused as refusal:
-        note = "La messagerie de ce domaine n’est pas encore prête de notre côté : nous attendons qu’elle le soit."
+        note = "La messagerie de ce domaine n’est pas encore prête de notre côté : nous attendons qu’elle le soit."
         raise NotYet(refusal.code, note, after=dt.timedelta(minutes=1)) from refusal
     facts = gather(domain, selectors=[spec.dkim_selector], by=backends.resolver())
     try:
@@ -97,7 +97,7 @@ def _prepared(row: Cutover, spec: MailSpec, facts: Facts) -> None:
         verbs.advance(row, S.POSTPONED, "postponed")
         return
     if "unknown" in states:
-        note = "L’heure est venue, mais le DNS ne répond pas : nous réessayons avant de basculer."
+        note = "L’heure est venue, mais le DNS ne répond pas : nous réessayons avant de basculer."
         raise NotYet("dns_unknown", note, after=dt.timedelta(minutes=2))
     if verbs.advance(row, S.DUE, "now"):
         _publish(row, spec)
@@ -112,7 +112,7 @@ def _due(row: Cutover, spec: MailSpec, facts: Facts) -> None:
     if now > _at(row) + LATE:
         _alarm(row, "late", now)
     if verbs.is_external(row.deployment):
-        note = "Publiez les enregistrements du jour de la bascule : nous regardons toutes les dix minutes."
+        note = "Publiez les enregistrements du jour de la bascule : nous regardons toutes les dix minutes."
         raise NotYet("mx_elsewhere", note, after=OFTEN)
     raise NotYet("mx_elsewhere", "Les nouveaux enregistrements se répandent.", after=dt.timedelta(seconds=30))
 
@@ -132,8 +132,9 @@ def _switched(row: Cutover, spec: MailSpec, facts: Facts) -> None:
         if now > since + LATE:
             _alarm(row, "unverified", now)
         note = f"Basculée, mais pas encore vérifiée. {trouble.note}"
-        raise NotYet(trouble.code, note, after=OFTEN if now > since + dt.timedelta(hours=1) else dt.timedelta(minutes=1))\
-            from trouble
+        raise NotYet(
+            trouble.code, note, after=OFTEN if now > since + dt.timedelta(hours=1) else dt.timedelta(minutes=1)
+        ) from trouble
     verbs.advance(row, S.VERIFIED, "verified", verified_at=now, code="", note="")
     raise NotYet("", "", after=SELDOM)
 
@@ -173,7 +174,7 @@ def _keep_present(row: Cutover, spec: MailSpec, facts: Facts) -> None:
     }
     seen = cutover_records.present(facts, aliases)
     if seen is None:
-        note = "Le DNS ne répond pas : nous ne savons pas encore ce que votre domaine publie."
+        note = "Le DNS ne répond pas : nous ne savons pas encore ce que votre domaine publie."
         raise NotYet("dns_unknown", note, after=dt.timedelta(minutes=1))
     if row.before is not None and cutover_records.is_ours(seen["mx"], spec):
         return
@@ -224,7 +225,7 @@ def _check(row: Cutover, spec: MailSpec, facts: Facts) -> list[dict[str, str]]:
             early = not external and row.state != S.PREPARED
             checks.append(_line(finding.id, "pass" if early else finding.state, finding.sentence))
     if external and row.ttl_lowered_at is None:
-        text = "La durée de vie (TTL) du MX n’est pas dite abaissée : la bascule prendra peut-être une journée."
+        text = "La durée de vie (TTL) du MX n’est pas dite abaissée : la bascule prendra peut-être une journée."
         checks.append(_line("ttl", "warn", text))
     else:
         checks.append(_line("ttl", "pass", "La durée de vie (TTL) du MX est courte à l’heure dite."))
@@ -242,9 +243,9 @@ def _boxes(row: Cutover) -> list[dict[str, str]]:
     )
     missing = [box.key for box in boxes if box.pk not in ready]
     if not boxes:
-        first = _line("mailboxes", "fail", "Aucune boîte n’est prévue : le courrier n’arriverait nulle part.")
+        first = _line("mailboxes", "fail", "Aucune boîte n’est prévue : le courrier n’arriverait nulle part.")
     elif missing:
-        first = _line("mailboxes", "fail", f"Ces boîtes ne sont pas encore prêtes : {', '.join(missing[:10])}.")
+        first = _line("mailboxes", "fail", f"Ces boîtes ne sont pas encore prêtes : {', '.join(missing[:10])}.")
     else:
         first = _line("mailboxes", "pass", "Toutes les boîtes sont prêtes.")
     begun = MailImport.objects.filter(resource__in=boxes).exclude(state=MailImport.State.CANCELLED)
@@ -253,7 +254,7 @@ def _boxes(row: Cutover) -> list[dict[str, str]]:
     elif begun.exists():
         second = _line("old_mail", "pass", "L’ancien courrier est repris, ou en train de l’être.")
     else:
-        text = "Rien n’est prévu pour l’ancien courrier : lancez une reprise, ou dites qu’il n’y a rien à reprendre."
+        text = "Rien n’est prévu pour l’ancien courrier : lancez une reprise, ou dites qu’il n’y a rien à reprendre."
         second = _line("old_mail", "fail", text)
     return [first, second]
 
@@ -261,11 +262,11 @@ def _boxes(row: Cutover) -> list[dict[str, str]]:
 def _servers(row: Cutover, facts: Facts) -> dict[str, str]:
     """Compare today's servers with those that the plan knows: they are the way back."""
     if facts.mx.outcome == "unknown":
-        return _line("mx", "unknown", "Le DNS ne répond pas : nous ne savons pas où arrive le courrier aujourd’hui.")
+        return _line("mx", "unknown", "Le DNS ne répond pas : nous ne savons pas où arrive le courrier aujourd’hui.")
     if sorted(value.lower() for value in facts.mx.values) != (row.before or {}).get("mx"):
-        text = "Les serveurs de messagerie (MX) ont changé depuis le plan : relisez-le et choisissez une nouvelle date."
+        text = "Les serveurs de messagerie (MX) ont changé depuis le plan : relisez-le et choisissez une nouvelle date."
         return _line("mx", "fail", text)
-    return _line("mx", "pass", "Le courrier arrive là où le plan le croit ; nous saurons y revenir.")
+    return _line("mx", "pass", "Le courrier arrive là où le plan le croit ; nous saurons y revenir.")
 
 
 def _line(code: str, state: str, sentence: str) -> dict[str, str]:

@@ -122,7 +122,9 @@ def merged_spf(records: Sequence[str], term: str) -> str:
     return " ".join(["v=spf1", term, *kept, *([softest] if softest else [])])
 
 
-def changes(domain: str, spec: MailSpec, before: dict[str, Any], *, lookups: int = 0) -> tuple[list[Change], list[Change]]:
+def changes(
+    domain: str, spec: MailSpec, before: dict[str, Any], *, lookups: int = 0
+) -> tuple[list[Change], list[Change]]:
     """Return what to do ahead of the day, then on the day. `lookups`: what the present SPF record costs (of ten)."""
     return (
         [_dkim(domain, spec), _spf(domain, spec, before, lookups), _dmarc(domain, before)],
@@ -140,14 +142,18 @@ def _spf(domain: str, spec: MailSpec, before: dict[str, Any], lookups: int) -> C
     wanted = merged_spf(records, spec.spf)
     warning = ""
     if len(records) > 1:
-        warning = "Il y a plusieurs enregistrements SPF, et aucun ne vaut : gardez seulement celui-ci."
+        warning = "Il y a plusieurs enregistrements SPF, et aucun ne vaut : gardez seulement celui-ci."
     elif lookups + 1 > spf.LOOKUPS_MAX:
-        warning = "Cet enregistrement demande déjà dix recherches : retirez-en ce qui ne sert plus, sinon il ne vaut rien."
+        warning = (
+            "Cet enregistrement demande déjà dix recherches : retirez-en ce qui ne sert plus, sinon il ne vaut rien."
+        )
     elif any(_ALL.fullmatch(word) and word[0] not in "~-?" for record in records for word in record.split()):
-        warning = "Il se termine par « +all » : n’importe qui peut écrire en votre nom. Voyez cela avec votre prestataire."
+        warning = (
+            "Il se termine par « +all » : n’importe qui peut écrire en votre nom. Voyez cela avec votre prestataire."
+        )
     if records == [wanted]:
         return Change(domain, "TXT", tuple(records), (wanted,), "keep", "Notre partie y est déjà.", warning)
-    why = "Nous nous ajoutons à ceux qui écrivent déjà en votre nom : aucun n’est retiré."
+    why = "Nous nous ajoutons à ceux qui écrivent déjà en votre nom : aucun n’est retiré."
     return Change(domain, "TXT", tuple(records), (wanted,), "merge" if records else "add", why, warning)
 
 
@@ -155,7 +161,7 @@ def _dmarc(domain: str, before: dict[str, Any]) -> Change:
     name, own = f"_dmarc.{domain}", _dmarc_records(before)
     if own:
         return Change(name, "TXT", tuple(own), tuple(own), "keep", "Votre règle reste la vôtre.")
-    why = "Pour commencer, on observe sans rien écarter ; vous déciderez plus tard d’être plus stricts."
+    why = "Pour commencer, on observe sans rien écarter ; vous déciderez plus tard d’être plus stricts."
     return Change(name, "TXT", (), (FIRST_DMARC,), "add", why)
 
 

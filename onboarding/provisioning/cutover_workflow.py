@@ -40,7 +40,7 @@ class WrongState(Exception):
     """The cutover is no longer where the person saw it; the text says so, in French."""
 
     def __init__(self) -> None:
-        super().__init__("La bascule n’en est plus là : relisez la page, elle est à jour.")
+        super().__init__("La bascule n’en est plus là : relisez la page, elle est à jour.")
 
 
 def consent_of(domain: str, at: dt.datetime) -> str:
@@ -74,10 +74,10 @@ def plan(row: Cutover, *, by: User, at: dt.datetime, nothing_to_bring: bool) -> 
         text = f"Choisissez une date entre le {first:%d/%m/%Y à %H:%M} et le {last:%d/%m/%Y}."
         raise CutoverRefused("at", text)
     if row.before is None:
-        raise CutoverRefused("", "Nous n’avons pas encore pu lire votre domaine : réessayez dans un instant.")
+        raise CutoverRefused("", "Nous n’avons pas encore pu lire votre domaine : réessayez dans un instant.")
     spec = cutover_records.known_spec(row.deployment)
     if spec is not None and cutover_records.is_ours(row.before["mx"], spec):
-        raise CutoverRefused("", "Le courrier de ce domaine arrive déjà à La Suite : il n’y a rien à basculer.")
+        raise CutoverRefused("", "Le courrier de ce domaine arrive déjà à La Suite : il n’y a rien à basculer.")
     _move(
         row, {S.DRAFT, S.PLANNED, S.PREPARED, S.POSTPONED},
         state=S.PLANNED, at=at, consent_by=by, consent_at=now, consent_text=consent_of(row.deployment.domain, at),

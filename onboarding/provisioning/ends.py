@@ -65,5 +65,8 @@ def store(ends: Sequence[End]) -> set[UUID]:
         cursor.execute(_STEPS, columns)
         ours = {row[0] for row in cursor.fetchall()}
         if looks:
-            cursor.execute(_RESOURCES, [[pk for pk, _, _ in looks], [json.dumps(seen) for _, seen, _ in looks], [at for _, _, at in looks]])
+            cursor.execute(
+                _RESOURCES,
+                [[pk for pk, _, _ in looks], [json.dumps(seen) for _, seen, _ in looks], [at for _, _, at in looks]],
+            )
     return ours

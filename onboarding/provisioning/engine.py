@@ -95,7 +95,9 @@ def take(deployment_id: UUID, *, most: int | None = None) -> list[Step]:
     if deployment is None:
         return []
     unfinished = Step.objects.filter(deployment=deployment_id).exclude(status__in=Step.FINISHED)
-    chain = list(_chain(unfinished.select_related("resource").order_by("position", "due_at", "pk"), timezone.now()))[:most]
+    chain = list(_chain(unfinished.select_related("resource").order_by("position", "due_at", "pk"), timezone.now()))[
+        :most
+    ]
     until = timezone.now() + timedelta(seconds=settings.PROVISIONING_LEASE_SECONDS)
     if chain:
         taken = Step.objects.filter(pk__in=[step.pk for step in chain], status=Step.Status.WAITING)

@@ -127,7 +127,7 @@ def forget() -> int:
 def _bring(row: MailImport, until: float) -> None:
     password = codes.unseal(row.sealed_password)
     if not password:
-        note = "Nous n’avons plus le mot de passe de l’ancienne boîte : écrivez-le de nouveau pour reprendre."
+        note = "Nous n’avons plus le mot de passe de l’ancienne boîte : écrivez-le de nouveau pour reprendre."
         verbs.stop(row, "password_forgotten", note)
         return
     account = imap.Account(row.host, row.login, password, row.port)
@@ -161,7 +161,7 @@ def _unanswered(row: MailImport, trouble: Unavailable) -> None:
     now = timezone.now()
     since = row.silent_since or now
     if now - since > SILENCE_MAX:
-        verbs.stop(row, "silent", f"{trouble.note} Cela fait deux jours : vérifiez le nom du serveur, puis reprenez.")
+        verbs.stop(row, "silent", f"{trouble.note} Cela fait deux jours : vérifiez le nom du serveur, puis reprenez.")
         raise _Stopped
     MailImport.objects.filter(pk=row.pk, silent_since__isnull=True).update(silent_since=now)
     after = min(max((now - since) / 4, dt.timedelta(seconds=15)), dt.timedelta(hours=1))
@@ -253,9 +253,7 @@ def _put(row: MailImport, line: ImportFolder, old: imap.Old, raw: bytes) -> None
         state=BroughtMessage.State.PUTTING,
     )  # fmt: skip
     try:
-        backends.mail().import_message(
-            row.resource.key, line.target, raw, received_at=old.received_at, seen=old.seen
-        )
+        backends.mail().import_message(row.resource.key, line.target, raw, received_at=old.received_at, seen=old.seen)
     except NotYet:
         entry.delete()  # nothing was asked of it
         raise
@@ -317,8 +315,8 @@ def _renumbered(line: ImportFolder, validity: int) -> None:
 def _full(row: MailImport) -> str:
     seen = progress(row)
     return (
-        f"La boîte {row.resource.key} est pleine : {seen.brought} messages sont apportés, il en reste {seen.remaining}. "
-        "Faites de la place ou demandez plus d’espace, puis reprenez : rien ne sera apporté deux fois."
+        f"La boîte {row.resource.key} est pleine : {seen.brought} messages sont apportés, il en reste {seen.remaining}. "
+        "Faites de la place ou demandez plus d’espace, puis reprenez : rien ne sera apporté deux fois."
     )
 
 
@@ -364,4 +362,4 @@ def _found(row: MailImport, entry: BroughtMessage, target: str) -> int | None:
     BroughtMessage.objects.filter(pk=entry.pk).update(tries=F("tries") + 1)
     if entry.tries + 1 >= READ_BACKS_MAX:
         return None
-    raise Unavailable("read_back", "La nouvelle boîte est longue à relire ; nous recommençons.")
+    raise Unavailable("read_back", "La nouvelle boîte est longue à relire ; nous recommençons.")

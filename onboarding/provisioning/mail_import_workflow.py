@@ -38,7 +38,7 @@ class WrongState(Exception):
     """The import is no longer where the person saw it; the text says so, in French."""
 
     def __init__(self) -> None:
-        super().__init__("Cette reprise de courrier n’en est plus là : relisez la page, elle est à jour.")
+        super().__init__("Cette reprise de courrier n’en est plus là : relisez la page, elle est à jour.")
 
 
 def may_bring(user: User | AnonymousUser, resource: Resource) -> bool:
@@ -55,7 +55,14 @@ def may_bring(user: User | AnonymousUser, resource: Resource) -> bool:
 
 @transaction.atomic
 def start(  # noqa: PLR0913 - an account elsewhere has these facts
-    resource: Resource, *, by: User, host: str, login: str, password: str, with_bins: bool = False, port: int = imap.PORT
+    resource: Resource,
+    *,
+    by: User,
+    host: str,
+    login: str,
+    password: str,
+    with_bins: bool = False,
+    port: int = imap.PORT,
 ) -> MailImport:
     """Begin to bring the mail of an account elsewhere; of the same account as before, only what is not here yet.
 
@@ -64,14 +71,14 @@ def start(  # noqa: PLR0913 - an account elsewhere has these facts
     _check(by, resource)
     host = host.strip().rstrip(".").lower()
     if not imap.is_host(host):
-        raise ImportRefused("host", "Écrivez le nom du serveur, par exemple « imap.exemple.fr ».")
+        raise ImportRefused("host", "Écrivez le nom du serveur, par exemple « imap.exemple.fr ».")
     if not imap.may_use_port(port):
         raise ImportRefused("host", "Le courrier se reprend par le port 993 (IMAP sur TLS) seulement.")
     if resource.kind != Resource.Kind.MAILBOX or resource.desired.get("kind") == "redirect":
-        raise ImportRefused("", "Une redirection ne garde aucun message : choisissez une boîte aux lettres.")
+        raise ImportRefused("", "Une redirection ne garde aucun message : choisissez une boîte aux lettres.")
     deployment = resource.deployment
     if deployment.closed_at is not None or hasattr(deployment, "closure"):
-        raise ImportRefused("", "Cette suite est fermée ou en cours de fermeture : plus rien n’y est apporté.")
+        raise ImportRefused("", "Cette suite est fermée ou en cours de fermeture : plus rien n’y est apporté.")
     begun: dict[str, Any] = {
         "asked_by": by, "port": port, "sealed_password": codes.seal(password), "with_bins": with_bins,
         "state": S.RUNNING, "surveyed_at": None, "ended_at": None, "silent_since": None, "code": "", "note": "",
@@ -86,7 +93,7 @@ def start(  # noqa: PLR0913 - an account elsewhere has these facts
                     raise WrongState
                 row.folders.update(finished_at=None, counted=False)
     except IntegrityError as error:
-        raise ImportRefused("", "Une reprise de courrier est déjà ouverte pour cette boîte : finissez-la.") from error
+        raise ImportRefused("", "Une reprise de courrier est déjà ouverte pour cette boîte : finissez-la.") from error
     _record("mail_import_started", row, by=by)
     transaction.on_commit(lambda: moves.wake("mail_import", row.pk), robust=True)
     return row
@@ -155,7 +162,7 @@ def done(row: MailImport) -> bool:
 def forget_password(row: MailImport) -> None:
     """Keep no password of an import that nobody went on with; `row` is as read by the sweep."""
     waiting = MailImport.objects.filter(pk=row.pk, version=row.version, state__in=[S.PAUSED, S.STOPPED])
-    note = "Sans nouvelles de vous, nous avons oublié le mot de passe de l’ancienne boîte : écrivez-le pour reprendre."
+    note = "Sans nouvelles de vous, nous avons oublié le mot de passe de l’ancienne boîte : écrivez-le pour reprendre."
     if waiting.update(
         state=S.STOPPED, sealed_password="", code="password_forgotten", note=note, version=F("version") + 1
     ):

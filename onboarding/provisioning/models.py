@@ -256,5 +256,8 @@ class Step(models.Model):
         return self.status == self.Status.WAITING and bool(self.code) and self.failures == 0
 
 
-from onboarding.provisioning import closure_models, provider_models  # noqa: E402, F401 - Django looks for models here
-from onboarding.provisioning import move_models  # noqa: E402, F401 - likewise
+from onboarding.provisioning import (  # noqa: E402, F401 - Django looks for models here
+    closure_models,
+    move_models,
+    provider_models,
+)

@@ -12,7 +12,13 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from onboarding.provisioning import cutover_records, cutover_workflow, mail_import, mail_import_workflow, renewals_workflow
+from onboarding.provisioning import (
+    cutover_records,
+    cutover_workflow,
+    mail_import,
+    mail_import_workflow,
+    renewals_workflow,
+)
 from onboarding.provisioning.models import Deployment, Resource
 from onboarding.provisioning.move_forms import ImportForm, PlanForm
 from onboarding.provisioning.move_models import BroughtMessage, Cutover, MailImport, Renewal
@@ -35,7 +41,9 @@ def imports(request: HttpRequest, pk: UUID) -> HttpResponse:
     deployment = _deployment(request, pk)
     boxes = [
         box
-        for box in deployment.resources.filter(kind=Resource.Kind.MAILBOX).order_by("key").prefetch_related("mail_imports")
+        for box in deployment.resources.filter(kind=Resource.Kind.MAILBOX)
+        .order_by("key")
+        .prefetch_related("mail_imports")
         if box.desired.get("kind") != "redirect"
     ]
     lines = [(box, sorted(box.mail_imports.all(), key=lambda row: row.created_at)) for box in boxes]
@@ -57,7 +65,7 @@ def start_import(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         if not limits.allow("mail_import", str(person.pk), limit=STARTS, seconds=STARTS_SECONDS):
-            form.add_error(None, "Vous avez beaucoup essayé : attendez une heure avant de recommencer.")
+            form.add_error(None, "Vous avez beaucoup essayé : attendez une heure avant de recommencer.")
         else:
             try:
                 row = mail_import_workflow.start(

@@ -70,12 +70,12 @@ def _run(model: type[M], pk: UUID, perform: Callable[[M], None]) -> bool:
         outcome = raised
     except SoftTimeLimitExceeded:
         backends.renew()
-        give_back(row, Unavailable("time_limit", "L’opération a pris trop de temps ; nous la reprendrons."))
+        give_back(row, Unavailable("time_limit", "L’opération a pris trop de temps ; nous la reprendrons."))
         raise
     except Exception:
         logger.exception("%s %s failed", model.__name__, row.pk)
         backends.renew()
-        outcome = Unavailable("unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient.")
+        outcome = Unavailable("unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient.")
     if give_back(row, outcome) and isinstance(outcome, NotYet) and not outcome.after:
         wake(next(name for name, each in MODELS.items() if each is model), row.pk)
     return True

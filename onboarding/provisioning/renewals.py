@@ -73,7 +73,7 @@ def look(row: Renewal, now: dt.datetime) -> None:
     except Exception:
         logger.exception("Looking at the renewal of %s failed", domain)
         backends.renew()
-        verbs.failed(row, "unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient.", now)
+        verbs.failed(row, "unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient.", now)
 
 
 def learn(deployment: Deployment, expires_at: dt.datetime, *, now: dt.datetime | None = None) -> None:
@@ -85,7 +85,7 @@ def learn(deployment: Deployment, expires_at: dt.datetime, *, now: dt.datetime |
 
 @transaction.atomic
 def tell(row: Renewal, now: dt.datetime) -> bool:
-    """Say the latest stage reached, once for that date; nothing while an agreed renewal is on its way without trouble."""
+    """Say the latest stage reached, once for that date; nothing while an agreed renewal goes well."""
     if row.expires_at is None or _on_its_way(row, row.expires_at, now):
         return False
     line = settle(row.deployment.domain, STAGES, row.expires_at, now)

@@ -1,6 +1,6 @@
 """A worker that brings old mail, for test_mail_import.py: it dies by SIGKILL where its environment says.
 
-DEATHS lists after how many messages put (in all its lives, counted in COUNT_FILE) it dies before it could note the last.
+DEATHS lists after how many messages put (in all its lives, counted in COUNT_FILE) it dies, the last not yet noted.
 """
 
 import os
@@ -30,8 +30,8 @@ class DyingMail(LocalMail):
 
 def main(pk: str) -> None:
     django.setup()
-    from onboarding.provisioning import moves
-    from onboarding.provisioning.move_models import MailImport
+    from onboarding.provisioning import moves  # noqa: PLC0415 - Django comes first
+    from onboarding.provisioning.move_models import MailImport  # noqa: PLC0415
 
     while MailImport.objects.filter(pk=pk, state=MailImport.State.RUNNING).exists():
         if not moves.run("mail_import", UUID(pk)):

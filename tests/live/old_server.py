@@ -75,7 +75,7 @@ class OldServer:
         self.authority = place / "cert.pem"
         self.number = 0
 
-    def put(  # noqa: PLR0913 - a message in a file has these facts
+    def put(
         self, folder: str, raw: bytes, *, seen: bool = True, at: dt.datetime | None = None, readable: bool = True
     ) -> None:
         """Put a message in a folder: "" is the inbox, "Archives.2019" one inside another, in modified UTF-7."""
@@ -120,9 +120,7 @@ def _certificate(place: Path) -> None:
     )  # fmt: skip
     (place / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (place / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
 
 

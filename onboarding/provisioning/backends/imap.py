@@ -98,13 +98,13 @@ def may_use_port(port: int) -> bool:
 def address_of(host: str) -> str:
     """Return the one address to contact. None is, unless all those of the name are public."""
     if not is_host(host):
-        raise Refused("bad_host", f"« {host[:100]} » n’est pas le nom d’un serveur.")
+        raise Refused("bad_host", f"« {host[:100]} » n’est pas le nom d’un serveur.")
     lookups = [backends.resolver().lookup(host, kind) for kind in ("A", "AAAA")]
     found = [value for lookup in lookups for value in lookup.values]
     if not found:
         if any(lookup.outcome == "unknown" for lookup in lookups):
             raise Unavailable("imap_dns", f"Nous n’arrivons pas à trouver le serveur {host} pour l’instant.")
-        raise Refused("no_such_host", f"Le serveur {host} n’existe pas : vérifiez son nom auprès de votre fournisseur.")
+        raise Refused("no_such_host", f"Le serveur {host} n’existe pas : vérifiez son nom auprès de votre fournisseur.")
     if not settings.AUDIT_PRIVATE_ADDRESSES and not all(map(is_public, found)):
         raise Refused("private_address", f"Le serveur {host} n’est pas joignable depuis l’internet public.")
     return found[0]
@@ -276,7 +276,7 @@ def opened(account: Account, *, seconds: float) -> Iterator[Source]:
     except (Outcome, Unreadable):
         raise
     except ssl.SSLCertVerificationError as error:
-        note = f"Le certificat du serveur {account.host} n’est pas valable : le mot de passe n’a pas été envoyé."
+        note = f"Le certificat du serveur {account.host} n’est pas valable : le mot de passe n’a pas été envoyé."
         raise Refused("bad_certificate", note) from error
     except (imaplib.IMAP4.error, OSError, ValueError) as error:
         note = f"Le serveur {account.host} ne répond pas comme il faut pour l’instant."
