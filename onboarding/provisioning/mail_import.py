@@ -11,6 +11,7 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass
+from typing import NoReturn
 
 from django.db import transaction
 from django.db.models import Count, F, Max, Q, Sum
@@ -181,7 +182,10 @@ def _survey(row: MailImport, source: imap.Source, until: float) -> None:
             except imap.Unreadable:
                 count, validity = 0, 0
             _renumbered(line, validity)
-            size = _sized(source, count, until)
+            try:
+                size = 0 if line.careful else _sized(source, count, until)
+            except imap.Unlisted as broken:
+                _be_careful(line, broken)
             ImportFolder.objects.filter(pk=line.pk).update(messages=count, size=size, counted=True)
             _go_on(row, until)
         row.surveyed_at = timezone.now()
@@ -215,8 +219,15 @@ def _folder(row: MailImport, source: imap.Source, line: ImportFolder, until: flo
         return
     _renumbered(line, validity)
     last = line.ledger.filter(state__in=FINISHED).aggregate(last=Max("uid"))["last"] or 0
-    for old in source.after(last):
+    listed = source.after(last, careful=line.careful)
+    while True:
         _go_on(row, until)
+        try:
+            old = next(listed, None)
+        except imap.Unlisted as broken:
+            _be_careful(line, broken)
+        if old is None:
+            break
         try:
             raw = source.message(old)
         except imap.Unreadable as broken:
@@ -228,6 +239,12 @@ def _folder(row: MailImport, source: imap.Source, line: ImportFolder, until: flo
             raise NotYet("going_on", "", after=dt.timedelta(seconds=1)) from broken
         _put(row, line, old, raw)
     _close(line)
+
+
+def _be_careful(line: ImportFolder, broken: imap.Unlisted) -> NoReturn:
+    """Enter anew, and measure nothing in that folder: each message is then met on its own."""
+    ImportFolder.objects.filter(pk=line.pk).update(careful=True)
+    raise NotYet("going_on", "", after=dt.timedelta(0)) from broken
 
 
 def _stuck(line: ImportFolder, old: imap.Old) -> None:
@@ -315,7 +332,7 @@ def _renumbered(line: ImportFolder, validity: int) -> None:
 def _full(row: MailImport) -> str:
     seen = progress(row)
     return (
-        f"La boîte {row.resource.key} est pleine : {seen.brought} messages sont apportés, il en reste {seen.remaining}. "
+        f"{row.resource.key} est pleine : {seen.brought} messages sont apportés, il en reste {seen.remaining}. "
         "Faites de la place ou demandez plus d’espace, puis reprenez : rien ne sera apporté deux fois."
     )
 

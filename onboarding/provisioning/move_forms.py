@@ -83,7 +83,7 @@ class PlanForm(DsfrBaseForm):  # type: ignore[misc]  # django-dsfr ships no type
         required=False,
     )
     consent = forms.BooleanField(
-        label="J’ai lu les changements proposés et je suis d’accord pour que le courrier arrive à La Suite à cette date",
+        label="J’ai lu ces changements, et je suis d’accord pour que le courrier arrive à La Suite à cette date",
         error_messages={"required": "Cochez la case pour dire votre accord : sans lui, rien ne change."},
     )
 

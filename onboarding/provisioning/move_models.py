@@ -104,6 +104,7 @@ class ImportFolder(models.Model):
     # The message on whose reading the connection broke, and how many times.
     stuck_uid = models.BigIntegerField(null=True, blank=True)
     stuck_tries = models.PositiveSmallIntegerField(default=0)
+    careful = models.BooleanField(default=False, help_text="The old server cannot measure its messages.")
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

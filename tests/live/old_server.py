@@ -44,7 +44,7 @@ namespace inbox {{
   inbox = yes
   separator = .
   prefix = INBOX.
-  mailbox "Envoy&AOk-s" {{
+  mailbox "Envoyés" {{
     special_use = \\Sent
   }}
   mailbox Corbeille {{

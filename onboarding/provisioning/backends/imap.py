@@ -110,6 +110,13 @@ def address_of(host: str) -> str:
     return found[0]
 
 
+class Unlisted(Unreadable):
+    """The server broke off while it measured the messages of a folder: one of them is at fault."""
+
+    def __init__(self) -> None:
+        super().__init__("unlisted")
+
+
 class _Bounded(imaplib.IMAP4):
     """The standard client over our own buffer: nothing waits past `deadline`, nothing grows past its bound."""
 
@@ -203,12 +210,22 @@ class Source:
         self._exists = int(said) if isinstance(said, bytes) and said.isdigit() else 0
         return _number(validity), self._exists
 
-    def after(self, uid: int) -> Iterator[Old]:
-        """Yield the messages of the open folder whose UID is greater, in order."""
+    def after(self, uid: int, *, careful: bool = False) -> Iterator[Old]:
+        """Yield the messages of the open folder whose UID is greater, in order.
+
+        `careful` asks for no size (then zero), which a server may have to read each message for: `Unlisted` says that
+        it broke off doing so.
+        """
         start = self._position(uid)
         while start <= self._exists:
             end = min(start + WINDOW - 1, self._exists)
-            window = [old for old in self._listed(start, end) if old.uid > uid]
+            try:
+                listed = self._listed(start, end, "" if careful else "RFC822.SIZE ")
+            except (OSError, ValueError, *BROKEN) as error:
+                if careful:
+                    raise
+                raise Unlisted from error
+            window = [old for old in listed if old.uid > uid]
             for old in sorted(window, key=lambda each: each.uid):
                 uid = old.uid
                 yield old
@@ -233,7 +250,9 @@ class Source:
 
     def _prefix(self) -> bytes:
         """Return what stands before every folder of one's own, such as « INBOX. » (RFC 2342)."""
-        if "NAMESPACE" not in self._client.capabilities:
+        # Servers say more of what they can do once one has entered.
+        kind, said_of = self._client.capability()
+        if kind != "OK" or b"NAMESPACE" not in b" ".join(each for each in said_of if isinstance(each, bytes)).upper():
             return b""
         kind, data = self._client.namespace()
         said = re.match(rb'\(\("([^"\\]*)"', data[0]) if kind == "OK" and data and isinstance(data[0], bytes) else None
@@ -244,16 +263,16 @@ class Source:
         low, high = 1, self._exists + 1
         while uid and low < high:
             middle = (low + high) // 2
-            here = self._listed(middle, middle)
+            here = self._listed(middle, middle, "")
             if here and here[0].uid <= uid:
                 low = middle + 1
             else:
                 high = middle
         return low
 
-    def _listed(self, start: int, end: int) -> list[Old]:
+    def _listed(self, start: int, end: int, measure: str) -> list[Old]:
         self._client.allow(ANSWER_MAX)
-        kind, data = self._client.fetch(f"{start}:{end}", "(UID RFC822.SIZE INTERNALDATE FLAGS)")
+        kind, data = self._client.fetch(f"{start}:{end}", f"(UID {measure}INTERNALDATE FLAGS)")
         if kind != "OK":
             raise Unavailable("imap_fetch", "L’ancien serveur ne dit pas quels messages un dossier contient.")
         rows = (part[0] + b" " + part[1] if isinstance(part, tuple) else part for part in data)
