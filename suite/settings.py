@@ -171,6 +171,9 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
     },
     "provisioning: copy what is asked": {"task": "onboarding.provisioning.tasks.sweep_exports", "schedule": 10.0},
+    "provisioning: go on with moves": {"task": "onboarding.provisioning.tasks.sweep_moves", "schedule": 5.0},
+    "provisioning: follow renewals": {"task": "onboarding.provisioning.tasks.look_at_renewals", "schedule": 600.0},
+    "provisioning: forget imports": {"task": "onboarding.provisioning.tasks.forget_moves", "schedule": 3600.0},
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "intake: look at names outside": {"task": "onboarding.intake.tasks.sweep_names", "schedule": 5.0},
     "intake: keep what is known of names fresh": {"task": "onboarding.intake.tasks.refresh_names", "schedule": 60.0},
@@ -312,7 +315,7 @@ BACKENDS = {
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.
 LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
-# The store of `seaweedfs.SeaweedStorage` (S3 and IAM) or of `swift.SwiftStorage` (its authentication's address), and the
+# The store of `seaweedfs.SeaweedStorage` (S3 and IAM) or of `swift.SwiftStorage` (where it authenticates), and the
 # administrator's name and secret there.
 STORAGE_URL = env.str("STORAGE_URL", "")
 STORAGE_ACCESS_KEY = env.str("STORAGE_ACCESS_KEY", "")
@@ -346,6 +349,11 @@ RFC2136_KEY_NAME = env.str("RFC2136_KEY_NAME", "")
 RFC2136_KEY_SECRET = env.str("RFC2136_KEY_SECRET", "")
 RFC2136_KEY_ALGORITHM = env.str("RFC2136_KEY_ALGORITHM", "hmac-sha256")
 RFC2136_CATALOG = env.str("RFC2136_CATALOG", "")
+# ProConnect's partners' API (`proconnect.ProConnectIdentity`): its address, the secret that signs, and a proxy
+# (http://, https:// or socks5://, with its name and password if it wants some).
+PROCONNECT_PARTNERS_URL = env.str("PROCONNECT_PARTNERS_URL", "")
+PROCONNECT_PARTNERS_SECRET = env.str("PROCONNECT_PARTNERS_SECRET", "")
+PROCONNECT_PARTNERS_PROXY = env.str("PROCONNECT_PARTNERS_PROXY", "")
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).

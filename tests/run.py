@@ -37,12 +37,16 @@ class Need:
         return any(shutil.which(program, path=PATH) for program in self.programs)
 
 
+SWIFT = ("proxy", "account", "container", "object")
+
 # On Ubuntu, `chromium` is a snap, of no use in a container: the name of the package says nothing of the outcome, so
 # the program is looked for again after the installation.
 NEEDS = (
     Need(("chromium", "chromium-browser", "google-chrome"), "chromium", "tests/browser"),
     Need(("redis-server",), "redis-server", "tests/live/test_real_servers.py"),
     Need(("nginx",), "nginx-light", "tests/live/test_proxy.py"),
+    *(Need((f"swift-{kind}-server",), f"swift-{kind}", "tests/live/test_swift.py") for kind in SWIFT),
+    Need(("memcached",), "memcached", "tests/live/test_swift.py"),
     # The ProConnect peer; `tests/proconnect/providers.py` says when they are too old, and installs its packages. The
     # demonstration's provider needs neither.
     Need(("node",), "nodejs", "the peer's rows of tests/proconnect", whole=False),

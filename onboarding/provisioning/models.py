@@ -280,4 +280,9 @@ class Step(models.Model):
         return self.status == self.Status.WAITING and bool(self.code) and self.failures == 0
 
 
-from onboarding.provisioning import change_models, closure_models, provider_models  # noqa: E402, F401 - Django's own
+from onboarding.provisioning import (  # noqa: E402, F401 - Django looks for models here
+    change_models,
+    closure_models,
+    move_models,
+    provider_models,
+)

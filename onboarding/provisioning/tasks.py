@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from onboarding.provisioning import dead_letters, engine, exporting, observation
+from onboarding.provisioning import dead_letters, engine, exporting, mail_import, moves, observation, renewals
 
 
 @shared_task(acks_late=True)
@@ -51,3 +51,27 @@ def sweep_exports() -> None:
     for pk in exporting.due():
         export.apply_async((str(pk),), expires=engine.MESSAGE_LIFE, retry=False)
     exporting.expire()
+
+
+@shared_task(acks_late=True)
+def move(name: str, pk: str) -> None:
+    """Go on with one move."""
+    moves.run(name, UUID(pk))
+
+
+@shared_task(acks_late=True)
+def sweep_moves() -> None:
+    """Wake every move that is due."""
+    moves.sweep()
+
+
+@shared_task(acks_late=True)
+def look_at_renewals() -> None:
+    """Ask until when domains are held, renew what may be, and say what comes due."""
+    renewals.sweep()
+
+
+@shared_task(acks_late=True)
+def forget_moves() -> None:
+    """Erase what imports of old mail no longer need."""
+    mail_import.forget()

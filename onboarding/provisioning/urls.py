@@ -1,6 +1,14 @@
 from django.urls import path
 
-from onboarding.provisioning import closure_views, export_views, mailbox_views, quota_views, resume_views, views
+from onboarding.provisioning import (
+    closure_views,
+    export_views,
+    mailbox_views,
+    move_urls,
+    quota_views,
+    resume_views,
+    views,
+)
 
 app_name = "provisioning"
 urlpatterns = [
@@ -31,4 +39,5 @@ urlpatterns = [
     path("<uuid:pk>/fermeture/confirmer/", closure_views.confirm, name="confirm_deletions"),
     path("<uuid:pk>/fermeture/renoncer/", closure_views.take_back, name="take_back_deletions"),
     path("<uuid:pk>/fermeture/sans-copie/", closure_views.waive, name="waive_copy"),
+    *move_urls.urlpatterns,
 ]

@@ -215,6 +215,19 @@ CONFIRM_DELETION = Act(
     "Seule une personne responsable chez l’opérateur confirme une suppression.",
 )
 
+BRING_MAIL = Act(
+    "Faire apporter le courrier d’une ancienne boîte (gestionnaire, ou la personne qui tient la boîte)",
+    frozenset({Role.MANAGER}),
+    AT_HOME,
+    "Seule la personne qui tient cette boîte, ou un gestionnaire de la collectivité, y fait apporter du courrier.",
+)
+CUT_OVER = Act(
+    "Choisir la date de bascule de la messagerie d’un domaine, l’annuler, revenir en arrière",
+    frozenset({Role.MANAGER}),
+    AT_HOME,
+    "Seul un gestionnaire de la collectivité décide de la bascule de sa messagerie.",
+)
+
 SEE_TEAM = Act("Voir l’équipe d’une collectivité", AT_HOME)
 MANAGE_TEAM = Act(
     "Inviter, changer un rôle, suspendre, mettre fin à un droit (au plus son propre rôle)",
@@ -578,6 +591,15 @@ ADDRESSES = {
     "provisioning:take_back_deletions": Address(None, CLOSE_SERVICE),
     "provisioning:confirm_deletions": Address(None, CONFIRM_DELETION),
     "provisioning:waive_copy": Address(CONFIRM_DELETION, CONFIRM_DELETION),
+    "provisioning:imports": Address(SEE_DEPLOYMENT),
+    "provisioning:start_import": Address(BRING_MAIL, BRING_MAIL),
+    "provisioning:import_detail": Address(SEE_DEPLOYMENT),
+    "provisioning:import_act": Address(None, BRING_MAIL),
+    "provisioning:cutover": Address(SEE_DEPLOYMENT),
+    "provisioning:begin_cutover": Address(None, CUT_OVER),
+    "provisioning:plan_cutover": Address(CUT_OVER, CUT_OVER),
+    "provisioning:cutover_act": Address(None, CUT_OVER),
+    "provisioning:renewal": Address(SEE_DEPLOYMENT, OPERATE),
     "analytics:pilot": Address(SEE_DESK),
     "analytics:pilot_csv": Address(SEE_DESK),
     "analytics:activity": Address(SEE_DESK),
