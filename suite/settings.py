@@ -302,6 +302,14 @@ BACKENDS = {
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.
 LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
+# Self-hosted mail (backends.postfix): its own database, Dovecot's master user, and what a domain publishes.
+POSTFIX_DATABASE_URL = env.str("POSTFIX_DATABASE_URL", "")
+POSTFIX_IMAP_URL = env.str("POSTFIX_IMAP_URL", "")
+POSTFIX_MX = env.list("POSTFIX_MX", default=[])
+POSTFIX_SPF = env.str("POSTFIX_SPF", "")
+POSTFIX_DKIM_SELECTOR = env.str("POSTFIX_DKIM_SELECTOR", "suite")
+POSTFIX_ALIASES = env.dict("POSTFIX_ALIASES", default={})
+POSTFIX_SMTP_PORT = env.int("POSTFIX_SMTP_PORT", 25)
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).
