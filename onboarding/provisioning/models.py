@@ -251,4 +251,4 @@ class Step(models.Model):
         return self.status == self.Status.WAITING and bool(self.code) and self.failures == 0
 
 
-from onboarding.provisioning import closure_models  # noqa: E402, F401 - Django looks for an app's models here
+from onboarding.provisioning import closure_models, mark_models  # noqa: E402, F401 - Django looks for models here
