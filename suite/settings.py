@@ -354,6 +354,21 @@ RFC2136_CATALOG = env.str("RFC2136_CATALOG", "")
 PROCONNECT_PARTNERS_URL = env.str("PROCONNECT_PARTNERS_URL", "")
 PROCONNECT_PARTNERS_SECRET = env.str("PROCONNECT_PARTNERS_SECRET", "")
 PROCONNECT_PARTNERS_PROXY = env.str("PROCONNECT_PARTNERS_PROXY", "")
+# Self-hosted mail (backends.postfix): its own database, Dovecot's master user, and what a domain publishes.
+POSTFIX_DATABASE_URL = env.str("POSTFIX_DATABASE_URL", "")
+POSTFIX_IMAP_URL = env.str("POSTFIX_IMAP_URL", "")
+POSTFIX_MX = env.list("POSTFIX_MX", default=[])
+POSTFIX_SPF = env.str("POSTFIX_SPF", "")
+POSTFIX_DKIM_SELECTOR = env.str("POSTFIX_DKIM_SELECTOR", "suite")
+POSTFIX_ALIASES = env.dict("POSTFIX_ALIASES", default={})
+POSTFIX_SMTP_PORT = env.int("POSTFIX_SMTP_PORT", 25)
+# dimail (backends.dimail): its API, base64 of "user:password", and where its one-time codes open the webmail.
+DIMAIL_URL = env.str("DIMAIL_URL", "")
+DIMAIL_CREDENTIALS = env.str("DIMAIL_CREDENTIALS", "")
+DIMAIL_WEBMAIL_URL = env.str("DIMAIL_WEBMAIL_URL", "")
+DIMAIL_TIMEOUT = env.float("DIMAIL_TIMEOUT", 20.0)
+# Whether this dimail deletes mailboxes (call 18); if not, its people do, and the step waits for them.
+DIMAIL_DELETES = env.bool("DIMAIL_DELETES", False)
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).

@@ -50,6 +50,7 @@ DOSSIER_ROWS = ("intake.MessageVersion", "intake.CheckItem", "intake.DecisionDra
 
 # Text columns that say nothing of a person, each with its reason. `app.Model.*`: all those of the model.
 NOT_PERSONAL = {
+    "provisioning.MailMark.*": "domains of public bodies, and digests of addresses",
     "accounts.MandateProof.case_reference": "the number of a dossier",
     "accounts.Membership.siret": "an establishment of a public body",
     "accounts.Invitation.digest": "of a random token",

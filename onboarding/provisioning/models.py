@@ -283,6 +283,7 @@ class Step(models.Model):
 from onboarding.provisioning import (  # noqa: E402, F401 - Django looks for models here
     change_models,
     closure_models,
+    mark_models,
     move_models,
     provider_models,
 )
