@@ -125,6 +125,7 @@ class Resource(models.Model):
         MAILBOX = "mailbox", "Boîte aux lettres"
         STORAGE = "storage", "Espace de stockage"
         SERVICE = "service", "Service"
+        IDENTITY = "identity", "Domaine rattaché à ProConnect"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="resources")
@@ -201,6 +202,7 @@ class Step(models.Model):
         SERVICE = "service", "Service"
         END_TO_END = "end_to_end", "Essai de bout en bout"
         WELCOME = "welcome", "Message de bienvenue"
+        IDENTITY = "identity", "Connexion par ProConnect"
 
     class Status(models.TextChoices):
         """Where the step is."""

@@ -170,6 +170,7 @@ _DONE = {
     Step.Name.SERVICE: "Le service vous est ouvert.",
     Step.Name.END_TO_END: "Un courriel d’essai est arrivé, un fichier d’essai s’est relu.",
     Step.Name.WELCOME: "Le message de bienvenue est parti.",
+    Step.Name.IDENTITY: "Les adresses en {domain} se connectent par ProConnect.",
 }
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from onboarding.provisioning import engine, observation
+from onboarding.provisioning import engine, observation, quotas
 
 
 @shared_task(acks_late=True)
@@ -30,3 +30,16 @@ def look_again() -> None:
     """Have every deployment looked at whose turn has come."""
     for deployment in observation.due():
         observe.apply_async((str(deployment),), expires=engine.MESSAGE_LIFE, retry=False)
+
+
+@shared_task(acks_late=True)
+def hold_quota(resource: str) -> None:
+    """Compare the use of one space with its quota."""
+    quotas.hold(UUID(resource))
+
+
+@shared_task(acks_late=True)
+def hold_quotas() -> None:
+    """Have every space looked at that is near its quota, or has not been looked at for long."""
+    for resource in quotas.to_watch():
+        hold_quota.apply_async((str(resource),), expires=engine.MESSAGE_LIFE, retry=False)

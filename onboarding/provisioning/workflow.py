@@ -8,16 +8,14 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from onboarding.provisioning import engine, steps
+from onboarding.provisioning import engine, identity, steps
 from onboarding.provisioning.models import Deployment, Resource, Step
+from onboarding.provisioning.quotas import FICHIERS, MESSAGES
 from suite.accounts.models import User
 from suite.accounts.permissions import OPERATE, allows, staff_roles
 from suite.catalog.models import GB, Service
 from suite.directory.models import Operator, Organization
 from suite.journal.workflow import record
-
-# The services whose quota is that of something we build; the ids are those of the public services file.
-MESSAGES, FICHIERS = 2, 12
 
 
 class PlanRefused(Exception):
@@ -182,6 +180,8 @@ def _things(plan: Plan, deployment: Deployment) -> list[tuple[Resource.Kind, str
         )
         service: dict[str, Any] = {"service": service_id, "name": offered[service_id].name, "quota": quota}
         things.append((kinds.SERVICE, str(service_id), service))
+    if (provided := identity.wanted_of(deployment)) is not None:
+        things.append((kinds.IDENTITY, domain, provided))
     return things
 
 
