@@ -259,3 +259,4 @@ class Step(models.Model):
 
 
 from onboarding.provisioning import closure_models, provider_models  # noqa: E402, F401 - Django looks for models here
+from onboarding.provisioning import access_models  # noqa: E402, F401 - the same

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from onboarding.provisioning import engine, observation, quotas
+from onboarding.provisioning import access_workflow, engine, observation, quotas
 
 
 @shared_task(acks_late=True)
@@ -43,3 +43,15 @@ def hold_quotas() -> None:
     """Have every space looked at that is near its quota, or has not been looked at for long."""
     for resource in quotas.to_watch():
         hold_quota.apply_async((str(resource),), expires=engine.MESSAGE_LIFE, retry=False)
+
+
+@shared_task(acks_late=True)
+def fulfil_access(link: str) -> None:
+    """Ask the provider for the way in of one claimed link."""
+    access_workflow.fulfil(UUID(link))
+
+
+@shared_task(acks_late=True)
+def sweep_access() -> None:
+    """Do what is due with first credentials."""
+    access_workflow.sweep()

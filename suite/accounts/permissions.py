@@ -166,6 +166,13 @@ OPERATE = Act(
     AT_HOME,
     "Seul un instructeur de l’opérateur peut reprendre ou passer une étape.",
 )
+ENTER_MAILBOX = Act("Ouvrir le lien d’un premier accès à une boîte aux lettres", EVERYBODY)
+SEND_ACCESS = Act(
+    "Envoyer, imprimer ou annuler le premier accès à une boîte aux lettres",
+    frozenset({Role.MANAGER}) | INSTRUCTING,
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité et les instructeurs de son opérateur envoient un accès.",
+)
 
 SEE_TEAM = Act("Voir l’équipe d’une collectivité", AT_HOME)
 MANAGE_TEAM = Act(
@@ -508,6 +515,12 @@ ADDRESSES = {
     "provisioning:progress": Address(SEE_DEPLOYMENT),
     "provisioning:retry": Address(None, OPERATE),
     "provisioning:skip": Address(OPERATE, OPERATE),
+    "provisioning:first": Address(ENTER_MAILBOX, ENTER_MAILBOX),
+    "provisioning:ready": Address(ENTER_MAILBOX, ENTER_MAILBOX),
+    "provisioning:accesses": Address(SEE_DEPLOYMENT),
+    "provisioning:send_access": Address(None, SEND_ACCESS),
+    "provisioning:print_access": Address(None, SEND_ACCESS),
+    "provisioning:revoke_access": Address(None, SEND_ACCESS),
     "analytics:pilot": Address(SEE_DESK),
     "analytics:pilot_csv": Address(SEE_DESK),
     "analytics:activity": Address(SEE_DESK),

@@ -61,6 +61,8 @@ CHANGE = (
     "accounts:administrator",
     *(f"accounts:administrator_{it}" for it in ("cancel", "refuse", "confirm", "settle")),
 )
+# About one mailbox of a suite.
+ACCESS = ("provisioning:send_access", "provisioning:print_access", "provisioning:revoke_access")
 BY_CODE = {"eligibility:organization", "agreements:prices"} | {
     f"accounts:mandate_{page}" for page in ("detail", "ask_email", "ask_letter", "hand_in")
 }
@@ -204,6 +206,8 @@ class World:
             "provisioning:progress": lambda: self.deployment.pk,
             "provisioning:retry": lambda: self.step.pk,
             "provisioning:skip": lambda: self.step.pk,
+            "provisioning:accesses": lambda: self.deployment.pk,
+            **dict.fromkeys(ACCESS, lambda: self.deployment.resources.filter(kind="mailbox").values_list("pk")[0][0]),
         }  # fmt: skip
         if name == "agreements:draft":
             return {"pk": self.home.pk, "kind": "prices"}

@@ -36,10 +36,10 @@ class Lazy(LocalStorage):
 def built(settings: Settings) -> Deployment:
     settings.BACKENDS = {**settings.BACKENDS, "storage": f"{__name__}.Lazy"}
     backends.renew()
+    Lazy.down = False
     made = deployment()
     engine.advance(made.pk)
     Lazy.asked.clear()
-    Lazy.down = False
     return made
 
 
