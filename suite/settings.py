@@ -174,6 +174,11 @@ CELERY_BEAT_SCHEDULE = {
     "provisioning: go on with moves": {"task": "onboarding.provisioning.tasks.sweep_moves", "schedule": 5.0},
     "provisioning: follow renewals": {"task": "onboarding.provisioning.tasks.look_at_renewals", "schedule": 600.0},
     "provisioning: forget imports": {"task": "onboarding.provisioning.tasks.forget_moves", "schedule": 3600.0},
+    "provisioning: hold spaces to their quotas": {
+        "task": "onboarding.provisioning.tasks.hold_quotas",
+        "schedule": 10.0,
+    },
+    "provisioning: first credentials": {"task": "onboarding.provisioning.tasks.sweep_access", "schedule": 10.0},
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "intake: look at names outside": {"task": "onboarding.intake.tasks.sweep_names", "schedule": 5.0},
     "intake: keep what is known of names fresh": {"task": "onboarding.intake.tasks.refresh_names", "schedule": 60.0},
@@ -393,6 +398,10 @@ COLLECTIVITE_ZONE = env.str("COLLECTIVITE_ZONE", "collectivite.fr")
 PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_TIME_LIMIT + 10)
 # How many calls at once, of all workers together, each provider bears, as JSON ({"mail": 8}); one not named: no bound.
 PROVIDER_CAPS = env.json("PROVIDER_CAPS", default={"registrar": 2})
+
+# How long a link to a first access may be used, by mail and on paper: a week at most.
+FIRST_ACCESS_HOURS = env.int("FIRST_ACCESS_HOURS", 24)
+FIRST_ACCESS_PAPER_HOURS = env.int("FIRST_ACCESS_PAPER_HOURS", 168)
 
 # What a dossier may ask without a reason; beyond twice as much, two people decide.
 INTAKE_STANDARD_MAILBOXES = env.int("INTAKE_STANDARD_MAILBOXES", 20)

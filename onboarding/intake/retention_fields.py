@@ -96,6 +96,11 @@ NOT_PERSONAL = {
     "notices.Notice.kind": "a code",
     "provisioning.Deployment.domain": "of a commune",
     "provisioning.Step.code": "a code",
+    "provisioning.CredentialLink.digest": "a digest",
+    "provisioning.CredentialLink.channel": "a code",
+    "provisioning.CredentialLink.state": "a code",
+    "provisioning.CredentialLink.code": "a code",
+    "directory.Operator.identity_provider": "an operator's",
     "sessions.Session.*": "a random key",
     "account.EmailConfirmation.*": "allauth's, unused: no account has an e-mail to confirm",
 }

@@ -20,6 +20,7 @@ from suite.journal.workflow import record
 # What stands on something else goes first: a domain is left once nothing in it is.
 ORDER = (
     Resource.Kind.SERVICE,
+    Resource.Kind.IDENTITY,
     Resource.Kind.MAILBOX,
     Resource.Kind.STORAGE,
     Resource.Kind.MAIL_DOMAIN,

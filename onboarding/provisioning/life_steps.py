@@ -23,7 +23,7 @@ from suite.templatetags.suite import gigabytes
 
 REDIRECT = "redirect"
 # The services whose quota is that of something we build; the ids are those of the public services file.
-MESSAGES, FICHIERS = 2, 12
+
 
 
 def mailbox_change(step: Step) -> None:

@@ -136,6 +136,7 @@ class Resource(models.Model):
         MAILBOX = "mailbox", "Boîte aux lettres"
         STORAGE = "storage", "Espace de stockage"
         SERVICE = "service", "Service"
+        IDENTITY = "identity", "Domaine rattaché à ProConnect"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="resources")
@@ -224,6 +225,7 @@ class Step(models.Model):
         MAILBOX_REMOVAL = "mailbox_removal", "Suppression de boîte"
         QUOTA = "quota", "Changement de quota"
         DELETION = "deletion", "Suppression à la fermeture"
+        IDENTITY = "identity", "Connexion par ProConnect"
 
     class Status(models.TextChoices):
         """Where the step is."""
@@ -281,6 +283,7 @@ class Step(models.Model):
 
 
 from onboarding.provisioning import (  # noqa: E402, F401 - Django looks for models here
+    access_models,
     change_models,
     closure_models,
     mark_models,

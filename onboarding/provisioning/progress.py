@@ -8,8 +8,8 @@ from datetime import datetime
 from django.utils import timezone
 
 from onboarding.provisioning.backends.protocols import Record
-from onboarding.provisioning.drift import Difference
 from onboarding.provisioning.cutover_records import is_awaited
+from onboarding.provisioning.drift import Difference
 from onboarding.provisioning.models import Deployment, Resource, Step
 from onboarding.provisioning.records import mail_records, spec_from
 from suite.templatetags.suite import gigabytes
@@ -177,6 +177,7 @@ _DONE = {
     Step.Name.SERVICE: "Le service vous est ouvert.",
     Step.Name.END_TO_END: "Un courriel d’essai est arrivé, un fichier d’essai s’est relu.",
     Step.Name.WELCOME: "Le message de bienvenue est parti.",
+    Step.Name.IDENTITY: "Les adresses en {domain} se connectent par ProConnect.",
 }
 
 

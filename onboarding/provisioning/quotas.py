@@ -7,7 +7,7 @@ from onboarding.provisioning.change_models import Change, MoreRequest
 from onboarding.provisioning.changes import ChangeRefused, Planned, opened, plan
 from onboarding.provisioning.holdings import Entitlement, boxes_of, counted, entitlement
 from onboarding.provisioning.judging import Problem
-from onboarding.provisioning.life_steps import FICHIERS, MESSAGES
+from onboarding.provisioning.quota_watch import FICHIERS, MESSAGES
 from onboarding.provisioning.models import Deployment, Resource, Step
 from onboarding.provisioning.workflow import WrongState
 from suite.accounts.models import User

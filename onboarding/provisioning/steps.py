@@ -19,7 +19,9 @@ from onboarding.audits.rules import RULESET, Finding, inspect
 from onboarding.provisioning import backends, closing_steps, cutover_records, life_steps
 from onboarding.provisioning.backends.protocols import Mailbox, MailSpec
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
+from onboarding.provisioning.identity import attach
 from onboarding.provisioning.models import Deployment, Resource, Step
+from onboarding.provisioning.quota_watch import entitled
 from onboarding.provisioning.records import expected_of
 from suite.catalog.models import Service
 from suite.catalog.workflow import HeldByAnotherOperatorError, subscribe
@@ -117,7 +119,7 @@ def storage(step: Step) -> None:
     store.ensure_space(space, owner=step.deployment.owner)
     store.ensure_quota(space, desired["quota"])
     store.ensure_key(space)
-    seen = store.space(space)
+    seen = store.enforce(space)
     _observe(step, {"quota": seen.quota, "used": seen.used})
 
 
@@ -125,11 +127,12 @@ def service(step: Step) -> None:
     """Open one service to the organization, with its quota."""
     deployment, desired = step.deployment, _desired(step)
     offered = Service.objects.get(pk=desired["service"])
+    quota = entitled(deployment, desired)
     try:
-        subscribe(deployment.organization, offered, deployment.operator, quota=desired["quota"], by=None)
+        subscribe(deployment.organization, offered, deployment.operator, quota=quota, by=None)
     except HeldByAnotherOperatorError as error:
         raise Refused("other_operator", str(error)) from error
-    _observe(step, {"quota": desired["quota"]})
+    _observe(step, {"quota": quota})
 
 
 def end_to_end(step: Step) -> None:
@@ -167,6 +170,14 @@ def welcome(step: Step) -> None:
     )
 
 
+def identity(step: Step) -> None:
+    """Attach the domain to its operator's identity provider. Last: what it waits for takes days."""
+    desired = _desired(step)
+    if step.resource is not None:
+        attach(step.resource)
+    _observe(step, {"provider": desired["provider"], "attached": True})
+
+
 PLAN: dict[str, Callable[[Step], None]] = {
     Step.Name.REGISTRATION: registration,
     Step.Name.ZONE: zone,
@@ -178,6 +189,7 @@ PLAN: dict[str, Callable[[Step], None]] = {
     Step.Name.SERVICE: service,
     Step.Name.END_TO_END: end_to_end,
     Step.Name.WELCOME: welcome,
+    Step.Name.IDENTITY: identity,
     **life_steps.PLAN,
     **closing_steps.PLAN,
 }

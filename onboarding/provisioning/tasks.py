@@ -4,7 +4,17 @@ from uuid import UUID
 
 from celery import shared_task
 
-from onboarding.provisioning import dead_letters, engine, exporting, mail_import, moves, observation, renewals
+from onboarding.provisioning import (
+    access_workflow,
+    dead_letters,
+    engine,
+    exporting,
+    mail_import,
+    moves,
+    observation,
+    quota_watch,
+    renewals,
+)
 
 
 @shared_task(acks_late=True)
@@ -75,3 +85,28 @@ def look_at_renewals() -> None:
 def forget_moves() -> None:
     """Erase what imports of old mail no longer need."""
     mail_import.forget()
+
+
+@shared_task(acks_late=True)
+def hold_quota(resource: str) -> None:
+    """Compare the use of one space with its quota."""
+    quota_watch.hold(UUID(resource))
+
+
+@shared_task(acks_late=True)
+def hold_quotas() -> None:
+    """Have every space looked at that is near its quota, or has not been looked at for long."""
+    for resource in quota_watch.to_watch():
+        hold_quota.apply_async((str(resource),), expires=engine.MESSAGE_LIFE, retry=False)
+
+
+@shared_task(acks_late=True)
+def fulfil_access(link: str) -> None:
+    """Ask the provider for the way in of one claimed link."""
+    access_workflow.fulfil(UUID(link))
+
+
+@shared_task(acks_late=True)
+def sweep_access() -> None:
+    """Do what is due with first credentials."""
+    access_workflow.sweep()

@@ -8,10 +8,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from onboarding.provisioning import closing_steps, engine, steps
+from onboarding.provisioning import closing_steps, engine, identity, steps
 from onboarding.provisioning.closing_workflow import open_closure
-from onboarding.provisioning.life_steps import FICHIERS, MESSAGES
 from onboarding.provisioning.models import Deployment, Resource, Step
+from onboarding.provisioning.quota_watch import FICHIERS, MESSAGES
 from suite.accounts.models import User
 from suite.accounts.permissions import OPERATE, allows, staff_roles
 from suite.catalog.models import GB, Service
@@ -204,6 +204,8 @@ def _things(plan: Plan, deployment: Deployment) -> list[tuple[Resource.Kind, str
         )
         service: dict[str, Any] = {"service": service_id, "name": offered[service_id].name, "quota": quota}
         things.append((kinds.SERVICE, str(service_id), service))
+    if (provided := identity.wanted_of(deployment)) is not None:
+        things.append((kinds.IDENTITY, domain, provided))
     return things
 
 

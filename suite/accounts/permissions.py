@@ -227,6 +227,13 @@ CUT_OVER = Act(
     AT_HOME,
     "Seul un gestionnaire de la collectivité décide de la bascule de sa messagerie.",
 )
+ENTER_MAILBOX = Act("Ouvrir le lien d’un premier accès à une boîte aux lettres", EVERYBODY)
+SEND_ACCESS = Act(
+    "Envoyer, imprimer ou annuler le premier accès à une boîte aux lettres",
+    frozenset({Role.MANAGER}) | INSTRUCTING,
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité et les instructeurs de son opérateur envoient un accès.",
+)
 
 SEE_TEAM = Act("Voir l’équipe d’une collectivité", AT_HOME)
 MANAGE_TEAM = Act(
@@ -600,6 +607,12 @@ ADDRESSES = {
     "provisioning:plan_cutover": Address(CUT_OVER, CUT_OVER),
     "provisioning:cutover_act": Address(None, CUT_OVER),
     "provisioning:renewal": Address(SEE_DEPLOYMENT, OPERATE),
+    "provisioning:first": Address(ENTER_MAILBOX, ENTER_MAILBOX),
+    "provisioning:ready": Address(ENTER_MAILBOX, ENTER_MAILBOX),
+    "provisioning:accesses": Address(SEE_DEPLOYMENT),
+    "provisioning:send_access": Address(None, SEND_ACCESS),
+    "provisioning:print_access": Address(None, SEND_ACCESS),
+    "provisioning:revoke_access": Address(None, SEND_ACCESS),
     "analytics:pilot": Address(SEE_DESK),
     "analytics:pilot_csv": Address(SEE_DESK),
     "analytics:activity": Address(SEE_DESK),

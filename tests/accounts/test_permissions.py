@@ -67,6 +67,8 @@ SERVICE = tuple(f"provisioning:{page}" for page in (
     "preview_deletions", "propose_deletions", "confirm_deletions", "take_back_deletions", "waive_copy",
 ))  # fmt: skip
 MAILBOX = tuple(f"provisioning:{act}_mailbox" for act in ("change", "remove", "keep")) + ("provisioning:mailbox",)
+# About one mailbox of a suite.
+ACCESS = ("provisioning:send_access", "provisioning:print_access", "provisioning:revoke_access")
 BY_CODE = {"eligibility:organization", "agreements:prices"} | {
     f"accounts:mandate_{page}" for page in ("detail", "ask_email", "ask_letter", "hand_in")
 }
@@ -220,6 +222,8 @@ class World:
             **dict.fromkeys(MAILBOX, lambda: self.mailbox.pk),
             "provisioning:answer_more": lambda: self.more.pk,
             "provisioning:download_export": lambda: self.export.pk,
+            "provisioning:accesses": lambda: self.deployment.pk,
+            **dict.fromkeys(ACCESS, lambda: self.deployment.resources.filter(kind="mailbox").values_list("pk")[0][0]),
         }  # fmt: skip
         if name == "provisioning:cause":
             return {"name": "storage", "code": "conflict"}

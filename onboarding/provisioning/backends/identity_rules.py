@@ -2,6 +2,8 @@
 
 from onboarding.provisioning.errors import Refused
 
+# Where an address may do without https: nothing leaves the machine.
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Ending access for more communes than this at once is a decision, never a side effect.
 MOST_GONE = 5
 

@@ -17,11 +17,10 @@ from urllib.parse import urlsplit
 import httpx
 from django.conf import settings
 
-from onboarding.provisioning.backends.identity_rules import guard, normalized
+from onboarding.provisioning.backends.identity_rules import LOOPBACK, guard, normalized
 from onboarding.provisioning.errors import NotYet, Outcome, Refused, Unavailable
 from suite.directory.operators import PROVIDER
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # The list changes by a review in ProConnect's own repository: days, not minutes.
 ALLOW_LIST_ASKED_EVERY = timedelta(hours=6)
 FIELD = "attached_email_domains"
