@@ -15,10 +15,10 @@ from django.utils import timezone
 from onboarding.provisioning import engine, judging
 from onboarding.provisioning.change_models import Change
 from onboarding.provisioning.closure_models import Closure
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.holdings import REDIRECT, Box, boxes_of, entitlement, plain
 from onboarding.provisioning.judging import NewBox, Problem
 from onboarding.provisioning.models import Deployment, Resource, Step
-from onboarding.provisioning.workflow import WrongState
 from suite.accounts.models import User
 from suite.journal.workflow import record
 

@@ -12,8 +12,8 @@ from onboarding.provisioning import engine
 from onboarding.provisioning.change_models import Change, Export
 from onboarding.provisioning.changes import Planned, plan
 from onboarding.provisioning.closure_models import Closure, ClosureStep
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.models import Deployment, Resource, Step
-from onboarding.provisioning.workflow import WrongState
 from suite.accounts.models import User
 from suite.journal.workflow import record
 

@@ -10,9 +10,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from onboarding.provisioning import closing_workflow, life_forms
 from onboarding.provisioning.closure_models import Closure, ClosureStep
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.models import Deployment, Step
 from onboarding.provisioning.place import person, place
-from onboarding.provisioning.workflow import WrongState
 from suite.accounts import mandates, stepup
 from suite.accounts.models import User
 from suite.accounts.permissions import (

@@ -10,9 +10,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from onboarding.provisioning import exporting
 from onboarding.provisioning.change_models import Export
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.models import Deployment
 from onboarding.provisioning.place import person, place
-from onboarding.provisioning.workflow import WrongState
 from suite.accounts import mandates, stepup
 from suite.accounts.permissions import SEE_EXPORTS, TAKE_EXPORT, Role, allows
 

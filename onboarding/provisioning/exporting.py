@@ -25,9 +25,8 @@ from onboarding.provisioning import backends, mbox
 from onboarding.provisioning.archive import Archive, TooLargeError, digest_of, safe_path
 from onboarding.provisioning.change_models import Export, ExportPart
 from onboarding.provisioning.engine import backoff
-from onboarding.provisioning.errors import NotYet, Outcome, Refused, Unavailable
+from onboarding.provisioning.errors import NotYet, Outcome, Refused, Unavailable, WrongState
 from onboarding.provisioning.models import Deployment, Resource
-from onboarding.provisioning.workflow import WrongState
 from suite.accounts.models import User
 from suite.catalog.models import Subscription
 from suite.journal.models import Event

@@ -17,13 +17,12 @@ from onboarding.provisioning import backends
 from onboarding.provisioning.backends.protocols import Mail, Mailbox
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 from onboarding.provisioning.models import Resource, Step
+from onboarding.provisioning.quota_watch import FICHIERS, MESSAGES
 from suite.catalog.models import Service
 from suite.catalog.workflow import HeldByAnotherOperatorError, subscribe
 from suite.templatetags.suite import gigabytes
 
 REDIRECT = "redirect"
-# The services whose quota is that of something we build; the ids are those of the public services file.
-
 
 
 def mailbox_change(step: Step) -> None:

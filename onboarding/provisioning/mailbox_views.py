@@ -14,11 +14,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from onboarding.provisioning import changes, judging, life_forms
 from onboarding.provisioning.changes import ChangeRefused
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.holdings import PERSONAL, REDIRECT, Box, boxes_of, counted, entitlement, same_name
 from onboarding.provisioning.judging import NewBox
 from onboarding.provisioning.models import Deployment, Resource
 from onboarding.provisioning.place import person, place
-from onboarding.provisioning.workflow import WrongState
 from suite.accounts import stepup
 from suite.accounts.models import User
 from suite.accounts.permissions import (

@@ -12,10 +12,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from onboarding.provisioning import changes, life_forms, quotas
 from onboarding.provisioning.change_models import MoreRequest
 from onboarding.provisioning.changes import ChangeRefused
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.holdings import boxes_of, counted, entitlement
 from onboarding.provisioning.models import Deployment, Resource, Step
 from onboarding.provisioning.place import person, place
-from onboarding.provisioning.workflow import WrongState
 from suite.accounts import stepup
 from suite.accounts.permissions import ASK_MORE, SEE_DEPLOYMENT, SEE_EXPORTS, SET_QUOTA, Role, allows
 from suite.catalog.models import GB

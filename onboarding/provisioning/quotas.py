@@ -5,11 +5,11 @@ from django.utils import timezone
 
 from onboarding.provisioning.change_models import Change, MoreRequest
 from onboarding.provisioning.changes import ChangeRefused, Planned, opened, plan
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.holdings import Entitlement, boxes_of, counted, entitlement
 from onboarding.provisioning.judging import Problem
-from onboarding.provisioning.quota_watch import FICHIERS, MESSAGES
 from onboarding.provisioning.models import Deployment, Resource, Step
-from onboarding.provisioning.workflow import WrongState
+from onboarding.provisioning.quota_watch import FICHIERS, MESSAGES
 from suite.accounts.models import User
 from suite.catalog.models import GB
 from suite.journal.workflow import record

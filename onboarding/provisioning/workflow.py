@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from onboarding.provisioning import closing_steps, engine, identity, steps
 from onboarding.provisioning.closing_workflow import open_closure
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.models import Deployment, Resource, Step
 from onboarding.provisioning.quota_watch import FICHIERS, MESSAGES
 from suite.accounts.models import User
@@ -21,10 +22,6 @@ from suite.journal.workflow import record
 
 class PlanRefused(Exception):
     """The plan cannot be started; the text says why, in French."""
-
-
-class WrongState(Exception):
-    """The step is no longer where the person saw it; the text says so, in French."""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from onboarding.provisioning.backends.protocols import Mailbox
 from onboarding.provisioning.change_models import Change
 from onboarding.provisioning.changes import ChangeRefused
 from onboarding.provisioning.closing_workflow import open_closure
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.holdings import QUARANTINE, boxes_of, entitlement
 from onboarding.provisioning.judging import NewBox, propose
 from onboarding.provisioning.models import Deployment, Resource, Step
-from onboarding.provisioning.workflow import MailboxPlan, WrongState
+from onboarding.provisioning.workflow import MailboxPlan
 from suite.catalog.models import GB
 from suite.journal.models import Event
 from suite.journal.workflow import verify

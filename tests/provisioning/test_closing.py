@@ -18,8 +18,8 @@ from onboarding.provisioning.closing_workflow import (
     waive_copy,
 )
 from onboarding.provisioning.closure_models import Closure, ClosureStep
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.models import Deployment, Step
-from onboarding.provisioning.workflow import WrongState
 from suite.catalog.models import Subscription
 from suite.journal.models import Event
 from tests.factories.accounts import OperatorRoleFactory

@@ -24,9 +24,8 @@ from onboarding.provisioning import exporting
 from onboarding.provisioning.archive import Archive, TooLargeError, safe_path
 from onboarding.provisioning.backends.local import LocalMail, LocalStorage
 from onboarding.provisioning.change_models import Export
-from onboarding.provisioning.errors import Refused, Unavailable
+from onboarding.provisioning.errors import Refused, Unavailable, WrongState
 from onboarding.provisioning.models import Deployment, Resource
-from onboarding.provisioning.workflow import WrongState
 from suite.catalog.models import GB
 from suite.journal.models import Event
 from tests.provisioning.living import live, manager

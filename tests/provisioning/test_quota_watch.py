@@ -8,7 +8,7 @@ import time_machine
 from django.utils import timezone
 from pytest_django import Settings
 
-from onboarding.provisioning import backends, engine, steps
+from onboarding.provisioning import backends, engine, quota_watch, steps
 from onboarding.provisioning.backends.local import LocalStorage
 from onboarding.provisioning.backends.protocols import Space
 from onboarding.provisioning.errors import Unavailable

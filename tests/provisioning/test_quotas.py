@@ -9,9 +9,9 @@ from onboarding.provisioning import engine, quotas
 from onboarding.provisioning.backends.local import LocalStorage
 from onboarding.provisioning.change_models import MoreRequest
 from onboarding.provisioning.changes import ChangeRefused
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.holdings import entitlement
 from onboarding.provisioning.models import Deployment, Resource, Step
-from onboarding.provisioning.workflow import WrongState
 from suite.catalog.models import GB, Subscription
 from suite.journal.models import Event
 from tests.provisioning.living import lead, live, manager

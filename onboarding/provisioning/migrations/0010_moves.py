@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('notices', '0003_erased_notices'),
-        ('provisioning', '0004_providers'),
+        ("provisioning", "0009_mail_marks"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

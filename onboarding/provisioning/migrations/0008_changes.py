@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provisioning', '0003_observation'),
+        ("provisioning", "0007_first_access"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provisioning', '0005_identity_kind'),
+        ("provisioning", "0006_identity_kind"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
