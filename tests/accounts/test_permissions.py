@@ -256,7 +256,11 @@ def absence_of(user: User | None, deputy: User) -> UUID:
 
 
 def bulk_of(user: User | None) -> UUID:
-    return BulkAct.objects.create(user=user, act="take", started_at=timezone.now(), finished_at=timezone.now()).pk if user else uuid4()
+    return (
+        BulkAct.objects.create(user=user, act="take", started_at=timezone.now(), finished_at=timezone.now()).pk
+        if user
+        else uuid4()
+    )
 
 
 def session_of(user: User | None) -> UUID:
