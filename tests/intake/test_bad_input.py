@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.urls import reverse
 
 from onboarding.intake.models import Dossier
 from onboarding.intake.thread_models import Attachment, Message
@@ -61,10 +62,10 @@ class TestUploads:
         instructor: User,
     ) -> None:
         dossier = situation(S.IN_REVIEW, commune, agent, anct, instructor)
-        url = f"/demandes/{dossier.pk}/echanges/"
+        url = reverse("intake:thread", args=[dossier.pk])
         form = form_of(page(town_hall, url))
         response = town_hall.post(
-            url, {**form, "text": "Voici notre arrêté.", "files": SimpleUploadedFile(name, content)}
+            url, {**form, "body": "Voici notre arrêté.", "files": SimpleUploadedFile(name, content)}
         )
         assert response.status_code == 422
         assert "Voici notre arrêté." in response.content.decode()
