@@ -153,7 +153,9 @@ class _Visit:
     def certificate(self, url: str) -> Certificate | None:
         """Return what the host shows, valid or not; None when there is no TLS there."""
         verified = self.once(url)
-        shown = verified if verified.certificate or verified.hop.error != "certificate" else self.once(url, verify=False)
+        shown = (
+            verified if verified.certificate or verified.hop.error != "certificate" else self.once(url, verify=False)
+        )
         return tls.read(shown.certificate, verified.problem) if shown.certificate else None
 
     def versions(self, host: str, port: int) -> dict[str, bool | None]:

@@ -182,12 +182,13 @@ def test_each_version_of_tls_is_tried_on_its_own(prober: Prober) -> None:
     assert found["TLSv1"] in {False, None}
 
 
-
 SLOW = ["slowheaders", "mute"]
 
 
 @pytest.mark.parametrize("label", SLOW)
-def test_nothing_holds_the_probe_beyond_its_deadline(web: HostileWeb, prober: Prober, zone: ZoneDns, label: str) -> None:
+def test_nothing_holds_the_probe_beyond_its_deadline(
+    web: HostileWeb, prober: Prober, zone: ZoneDns, label: str
+) -> None:
     hurried = Prober(Resolver("{}:{}".format(*zone.address)), whole=1.5)
     started = time.monotonic()
     facts = gather(hurried, f"https://{label}.example/")
