@@ -1,8 +1,10 @@
 """One declaration looked at, now: what `manage.py audit` and the page on demand do."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from onboarding.audits import declared, lists, location
+from onboarding.audits.confirmation import settle
 from onboarding.audits.declared import Declaration
 from onboarding.audits.gathering import mail
 from onboarding.audits.mail_facts import ServerFacts
@@ -31,9 +33,16 @@ def examine(declaration: Declaration, by: Lookups) -> Case:
     return Case(declaration, facts, web, around)
 
 
+def to_confirm(judged: Report) -> frozenset[str]:
+    """Return the failures that a second attempt has yet to confirm, when this was the first (ruling 22)."""
+    pending = settle(judged.findings, datetime.now(UTC)).pending
+    return frozenset(rule for rule, waiting in pending.items() if waiting["state"] == "fail")
+
+
 def as_json(case: Case, judged: Report | None = None) -> dict[str, Any]:
     """Return facts, verdicts, evidence and remedies, as `manage.py audit --json` prints them."""
     judged = judged or report(case)
+    waiting = to_confirm(judged)
     domain = declared.mail_domain(case.declaration.email) or (case.mail.domain if case.mail else "")
     return {
         "rpnt_version": RPNT_VERSION,
@@ -43,10 +52,16 @@ def as_json(case: Case, judged: Report | None = None) -> dict[str, Any]:
             "site": case.declaration.site,
             "record": case.declaration.record,
             "imported_at": case.declaration.imported_at,
+            "site_owner": case.declaration.site_owner,
+            "mail_owner": case.declaration.mail_owner,
         },
         "groups": judged.groups,
         "findings": [
-            finding.as_json() | {"remedy": vars(mending) if (mending := remedy(finding, domain)) else None}
+            finding.as_json()
+            | {
+                "to_confirm": finding.id in waiting,
+                "remedy": vars(mending) if (mending := remedy(finding, domain)) else None,
+            }
             for finding in judged.findings.values()
         ],
         "facts": {

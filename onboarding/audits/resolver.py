@@ -163,6 +163,8 @@ def server_of(text: str) -> tuple[str, int]:
         address, _, port = text.rpartition(":")
     address = address.strip("[]")
     dns.inet.af_for_address(address)
+    if not 0 < int(port) < 65_536:  # noqa: PLR2004 - sixteen bits
+        raise ValueError("no such port")
     return address, int(port)
 
 
