@@ -1,4 +1,4 @@
-"""A single failure turns nobody red: it is « à confirmer » until a second attempt fails alike (`presence.md`, 2.1). Pure.
+"""A single failure turns nobody red: it waits until a second attempt fails alike (`presence.md`, 2.1). Pure.
 
 What stands and what waits have the shapes stored in `Examination.verdicts` and `Examination.pending`.
 """

@@ -47,7 +47,7 @@ class Resolver:
     def within(self, deadline: float) -> "Resolver":
         """Return a resolver like this one that stops at a time of `time.monotonic()`."""
         bounded = copy.copy(self)
-        bounded._until = deadline
+        bounded._until = deadline  # noqa: SLF001 - it is one of us
         return bounded
 
     def lookup(self, name: str, kind: str) -> Lookup:  # noqa: PLR0911 - one return per thing that may come back

@@ -287,7 +287,7 @@ class _Bounds(httpcore.NetworkBackend):
         self._inner, self._until = httpcore.SyncBackend(), until
         self.allowance = HEADERS_MAX
 
-    def connect_tcp(  # noqa: D102 - httpcore's
+    def connect_tcp(
         self,
         host: str,
         port: int,

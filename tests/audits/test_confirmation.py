@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -166,7 +167,7 @@ def test_whatever_happens_a_failure_stands_only_on_two_that_agree(steps: list[tu
         settled = settle(found, at, verdicts=settled.verdicts, pending=settled.pending)
         state, reason = settled.verdicts["1.3"]
         if state == "fail":
-            assert any((reason, reason) == pair for pair in zip(history, history[1:], strict=False))
+            assert any((reason, reason) == pair for pair in pairwise(history))
         if history[-1] == "pass":
             assert (state, settled.pending) == ("pass", {})
 
@@ -186,7 +187,7 @@ def test_reasons_have_classes(one: str, other: str, alike: bool) -> None:  # noq
 
 
 def test_a_verdict_belongs_to_the_declaration_it_was_given_on() -> None:
-    stood = {rule: ("pass", "ok") for rule in ("1.3", "B7", "2.3", "2.4", "B1", "B10")}
+    stood = dict.fromkeys(("1.3", "B7", "2.3", "2.4", "B1", "B10"), ("pass", "ok"))
     before = Declaration(email="mairie@a.fr", site="https://a.fr/")
     assert kept(before, before, stood) == stood
     assert set(kept(before, Declaration(email="mairie@a.fr", site="https://b.fr/"), stood)) == {"2.4", "B1"}

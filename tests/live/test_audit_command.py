@@ -94,8 +94,8 @@ def test_in_words_for_a_reader(resolver: str) -> None:
 
 @pytest.mark.django_db
 def test_what_a_commune_declares(resolver: str) -> None:
-    commune = CommuneFactory()
-    DeclaredContactFactory(
+    commune = CommuneFactory.create()
+    DeclaredContactFactory.create(
         organization=commune, declared_email="mairie@honest.fr", declared_site="https://honest.fr/", record="r-9"
     )
     siren = Organization.objects.get(pk=commune.pk).siren or ""

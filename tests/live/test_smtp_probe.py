@@ -142,7 +142,7 @@ POLICIES = [
 
 
 @pytest.mark.parametrize(("content", "error", "mode"), POLICIES)
-def test_a_policy_is_read(
+def test_a_policy_is_read(  # noqa: PLR0917 - fixtures, and what is tried
     prober: Prober, tmp_path: Path, settings: Settings, content: bytes, error: str, mode: str, zone: ZoneDns
 ) -> None:
     with PolicyWeb(tmp_path) as web:

@@ -233,7 +233,7 @@ class TestPrivateAddresses:
         settings.AUDIT_PRIVATE_ADDRESSES = False
         return prober
 
-    @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"])
+    @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "0.1.2.3"])
     def test_a_name_that_leads_inside_is_not_contacted(
         self, strict: Prober, zone: ZoneDns, web: HostileWeb, address: str
     ) -> None:

@@ -71,7 +71,7 @@ def _reachable(facts: WebFacts) -> Finding:
     return passes("1.3", "Le site répond.", _shown(chain))
 
 
-def _https(facts: WebFacts) -> Finding:  # noqa: PLR0911 - one return per way to end
+def _https(facts: WebFacts) -> Finding:
     chain = facts.from_http
     if chain is None:
         return Finding("1.4", "unknown", "not_asked", "Ce point n’a pas été vérifié.")
