@@ -6,6 +6,7 @@ from typing import Any
 from onboarding.audits import declared, lists, location
 from onboarding.audits.confirmation import settle
 from onboarding.audits.declared import Declaration
+from onboarding.audits.facts import Facts
 from onboarding.audits.gathering import mail
 from onboarding.audits.mail_facts import ServerFacts
 from onboarding.audits.remedies import remedy
@@ -24,13 +25,15 @@ def examine(declaration: Declaration, by: Lookups) -> Case:
     prober = Prober(by)
     facts = drive(mail(said.domain), by) if said.domain else None
     web = prober.gather(said.site) if said.site else None
-    around = None
-    if facts is not None:
-        countries, located_on = location.locate(servers.addresses(facts))
-        announced = any(each.name == f"_mta-sts.{facts.domain}" and each.values for each in facts.others)
-        policy = prober.policy(facts.domain) if announced else None
-        around = ServerFacts(countries, located_on, prober.starttls(servers.hosts(facts)), policy)
-    return Case(declaration, facts, web, around)
+    return Case(declaration, facts, web, around(prober, facts) if facts is not None else None)
+
+
+def around(prober: Prober, facts: Facts) -> ServerFacts:
+    """Look at the mail servers of a domain: where they are, whether they encrypt, and the policy announced."""
+    countries, located_on = location.locate(servers.addresses(facts))
+    announced = any(each.name == f"_mta-sts.{facts.domain}" and each.values for each in facts.others)
+    policy = prober.policy(facts.domain) if announced else None
+    return ServerFacts(countries, located_on, prober.starttls(servers.hosts(facts)), policy)
 
 
 def to_confirm(judged: Report) -> frozenset[str]:

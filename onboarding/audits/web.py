@@ -5,6 +5,7 @@ that was checked, with the name in the request and in the TLS handshake. Nothing
 """
 
 import ssl
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -28,6 +29,7 @@ CONNECT, READ, WHOLE = 5.0, 10.0, 30.0  # seconds: to connect, for one request, 
 BODY_MAX, HEADERS_MAX = 256 * 1024, 64 * 1024
 HOPS_MAX = 10
 SERVERS_MAX = 4
+PER_ADDRESS = 2  # requests at a time to one address, whatever sites it serves
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 OWN_PORT_FROM = 1024
 POLICY_MAX = 64 * 1024
@@ -53,6 +55,7 @@ class Prober:
         self._lookups, self._whole = by or Resolver(), whole
         self._trust = ssl.create_default_context(cafile=settings.AUDIT_CA_FILE or None)
         self._blind = tls.blind()
+        self._manners = _Manners()
 
     def gather(self, site: Site) -> WebFacts:
         """Look at everything the rules judge of one site, within WHOLE seconds.
@@ -114,15 +117,29 @@ class Prober:
         return found
 
     def _visit(self) -> "_Visit":
-        return _Visit(self._lookups, self._trust, self._blind, time.monotonic() + self._whole)
+        return _Visit(self._lookups, (self._trust, self._blind), self._manners, time.monotonic() + self._whole)
+
+
+class _Manners:
+    """Lets PER_ADDRESS requests at a time go to one address: many sites share a host."""
+
+    def __init__(self) -> None:
+        self._lock, self._turns = threading.Lock(), dict[str, threading.Semaphore]()
+
+    def turn(self, address: str) -> threading.Semaphore:
+        """Return what to hold while asking this address."""
+        with self._lock:
+            return self._turns.setdefault(address, threading.Semaphore(PER_ADDRESS))
 
 
 class _Visit:
     """One look at one site: no address asked twice, no name looked up twice, nothing after the deadline."""
 
-    def __init__(self, by: Lookups, trust: ssl.SSLContext, blind: ssl.SSLContext, deadline: float) -> None:
+    def __init__(
+        self, by: Lookups, contexts: tuple[ssl.SSLContext, ssl.SSLContext], manners: "_Manners", deadline: float
+    ) -> None:
         self._by = by.within(deadline) if isinstance(by, Resolver) else by
-        self._trust, self._blind, self.deadline = trust, blind, deadline
+        (self._trust, self._blind), self._manners, self.deadline = contexts, manners, deadline
         self._found: dict[tuple[str, str], Lookup] = {}
         self._seen: dict[tuple[object, ...], Seen] = {}
 
@@ -197,12 +214,13 @@ class _Visit:
         address, error = self.address(site.host)
         if error:
             return Seen(Hop(url, error=error, address=address))
-        # Cut short by our own deadline, a server is not to blame.
-        until, late = min(time.monotonic() + READ, self.deadline), "timeout"
-        if until == self.deadline:
-            late = "out_of_time"
+        late = "timeout"
         try:
-            seen = _ask(site, address, self._trust if verify else self._blind, until, wanted)
+            with self._manners.turn(address):
+                until = min(time.monotonic() + READ, self.deadline)
+                if until == self.deadline:
+                    late = "out_of_time"  # cut short by our own deadline, a server is not to blame
+                seen = _ask(site, address, self._trust if verify else self._blind, until, wanted)
         except httpx.InvalidURL:
             return Seen(Hop(url[:500], error="bad_redirect", address=address))
         except httpx.HTTPError as failure:
