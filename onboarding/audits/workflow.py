@@ -13,8 +13,8 @@ from onboarding.audits import campaign
 from onboarding.audits.confirmation import SECOND_AFTER, Settled, kept, settle
 from onboarding.audits.declarations import declaration_of, owners
 from onboarding.audits.declared import Declaration
-from onboarding.audits.results_models import Alert, Change, Examination, Run, Shard
 from onboarding.audits.pace import SharedBudget
+from onboarding.audits.results_models import Alert, Change, Examination, Run, Shard
 from onboarding.audits.rules import RULESET
 from onboarding.audits.rules.report import CRITERIA, Case, report
 from onboarding.audits.trends import count
@@ -61,8 +61,8 @@ def start(kind: str = Run.Kind.NATIONAL, *, shards: int = SHARDS) -> Run:
     rows = [Shard(run=run, number=at, total=_part(at, shards).count()) for at in range(shards)]
     Shard.objects.bulk_create(row for row in rows if row.total)
     Run.objects.filter(pk=run.pk).update(total=sum(row.total for row in rows))
-    run.refresh_from_db()
     finish(run.pk)
+    run.refresh_from_db()
     return run
 
 
