@@ -24,7 +24,7 @@ SHARDS = 64
 BATCH = 48
 # A batch lasts a minute at most (two visits of 30 s); a task stops taking them after SLICE.
 LEASE, SLICE = timedelta(seconds=150), timedelta(seconds=40)
-FRESH = timedelta(days=1)
+FRESH, SPREAD = timedelta(days=1), 3_600
 # More than this share of domains without any answer means that our own probe is ill: nothing of it is kept.
 ILL_SHARE, ILL_FROM, ILL_WAIT = 0.5, 10, timedelta(minutes=5)
 
@@ -153,6 +153,46 @@ def judge_again(row: Examination, case: Case, at: datetime) -> bool:
     return bool(settled.turns)
 
 
+def look_now(organization: uuid.UUID, *, server: str = "") -> Settled | None:
+    """Look at one collectivité, for somebody who waits; None when it is not one that is audited.
+
+    Seconds as a rule, a minute at most. A first failure is « à confirmer » (ruling 22) until `look_again`.
+    """
+    found = audited().select_related("declared_contact").filter(pk=organization)
+    said = {each.pk: declaration_of(each) for each in found}
+    if not said:
+        return None
+    return keep(campaign.look(said, server=server, budget=SharedBudget()))[organization]
+
+
+def look_again(*, server: str = "", limit: int = BATCH) -> int:
+    """Look at those whose turn has come: a second attempt that is due, a day gone by, a newcomer. Return how many.
+
+    Who takes a row pushes its date, so that nobody else takes it before LEASE is over.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        turn = Examination.objects.filter(expires_at__lte=now, organization__closed_on=None)
+        keys = list(
+            turn.select_for_update(skip_locked=True, of=("self",))
+            .order_by("expires_at")
+            .values_list("pk", flat=True)[:limit]
+        )
+        Examination.objects.filter(pk__in=keys).update(expires_at=now + LEASE)
+    newcomers = audited().filter(examination=None).order_by("pk").values_list("pk", flat=True)
+    keys += newcomers[: limit - len(keys)]
+    rows = audited().filter(pk__in=keys).select_related("declared_contact")
+    owned = owners()
+    looked = campaign.look(
+        {each.pk: declaration_of(each, owned) for each in rows}, server=server, budget=SharedBudget()
+    )
+    try:
+        _check_health(looked)
+    except ProbeIll:
+        return 0  # they come back when the lease is over
+    return len(keep(looked))
+
+
 def finish(run: uuid.UUID) -> bool:
     """Close a run of which nothing is left, once, and count what stands."""
     if Shard.objects.filter(run=run, status=Shard.Status.TODO).exists():
@@ -217,7 +257,8 @@ def _row(key: uuid.UUID, case: Case, settled: Settled, run: Run | None, at: date
         ruleset=RULESET,
         run=run,
         checked_at=at,
-        expires_at=at + (SECOND_AFTER if settled.due else FRESH),
+        # Each has a minute of its own: the country is spread over the day, and stays so.
+        expires_at=at + (SECOND_AFTER if settled.due else FRESH + timedelta(seconds=key.int % SPREAD)),
     )
 
 

@@ -7,15 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from onboarding.audits import campaign, workflow
+from onboarding.audits import campaign, tasks, workflow
 from onboarding.audits.declared import Declaration
 from onboarding.audits.results_models import Examination, Shard, Trend
 from onboarding.audits.rules.report import report
-from tests.factories.directory import DeclaredContactFactory
+from tests.factories.directory import CommuneFactory, DeclaredContactFactory
 from tests.live.hostile_web import HostileWeb
 from tests.live.zone_dns import Records, ZoneDns
 
@@ -148,3 +149,57 @@ def test_nothing_declared_asks_nothing(zone: ZoneDns) -> None:
     (case,) = campaign.look({1: Declaration()}, server=server(zone)).values()
     assert (case.mail, case.web, case.servers) == (None, None, None)
     assert not zone.asked
+
+
+class TestDayByDay:
+    def test_newcomers_first_then_whose_turn_has_come(self, zone: ZoneDns, communes: list[uuid.UUID]) -> None:
+        where = server(zone)
+        assert [workflow.look_again(server=where, limit=20) for _ in range(3)] == [20, 10, 0]
+        Examination.objects.filter(pk=communes[0]).update(expires_at=timezone.now())
+        zone.asked.clear()
+        assert workflow.look_again(server=where) == 1
+        assert zone.asked["c0.fr MX"] == 1
+        assert workflow.look_again(server=where) == 0
+
+    def test_a_failure_stands_at_its_second_attempt(self, zone: ZoneDns, communes: list[uuid.UUID]) -> None:
+        zone.records["c0.fr", "TXT"] = []
+        first = workflow.look_now(communes[0], server=server(zone))
+        assert first is not None
+        assert first.verdicts["2.5"] == ("unknown", "to_confirm")
+        assert first.groups["2.a"] == "unknown"
+        row = Examination.objects.get(pk=communes[0])
+        assert row.expires_at - row.checked_at == timedelta(minutes=15)
+        with time_machine.travel(timezone.now() + timedelta(minutes=16), tick=True):
+            workflow.look_again(server=server(zone))
+        row.refresh_from_db()
+        assert row.verdicts["2.5"] == ["fail", "no_spf"]
+        assert row.groups["2.a"] == "fail"
+
+    def test_an_ill_dns_puts_the_turn_off(self, zone: ZoneDns, communes: list[uuid.UUID]) -> None:
+        workflow.look_again(server=server(zone))
+        Examination.objects.update(expires_at=timezone.now())
+        before = set(Examination.objects.values_list("pk", "checked_at"))
+        zone.records = {key: "refused" if key[1] == "MX" else value for key, value in zone.records.items()}
+        assert workflow.look_again(server=server(zone)) == 0
+        assert set(Examination.objects.values_list("pk", "checked_at")) == before
+        assert not Examination.objects.filter(expires_at__lte=timezone.now()).exists()
+
+    def test_who_is_not_audited_is_not_looked_at(self, zone: ZoneDns, db: None) -> None:
+        assert workflow.look_now(CommuneFactory.create().pk, server=server(zone)) is None
+        assert not zone.asked
+
+    def test_the_daily_round_is_for_sites_that_ask_for_it(self, communes: list[uuid.UUID]) -> None:
+        tasks.look_again()
+        assert not Examination.objects.exists()
+
+
+@pytest.mark.django_db
+def test_tasks_wake_and_do_the_work(zone: ZoneDns, communes: list[uuid.UUID], settings: Settings) -> None:
+    settings.DNS_RESOLVER, settings.AUDIT_DAILY = server(zone), True
+    shard = workflow.start(shards=1).shards.get()
+    tasks.work(shard.pk)
+    assert Examination.objects.count() == COMMUNES
+    tasks.look_now(str(communes[0]))
+    tasks.look_again()
+    tasks.sweep()
+    assert workflow.due() == []
