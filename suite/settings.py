@@ -179,6 +179,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
     },
     "provisioning: first credentials": {"task": "onboarding.provisioning.tasks.sweep_access", "schedule": 10.0},
+    "audits: look again": {"task": "onboarding.audits.tasks.look_again", "schedule": 60.0},
+    "audits: wake the campaign": {"task": "onboarding.audits.tasks.sweep", "schedule": 30.0},
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "intake: look at names outside": {"task": "onboarding.intake.tasks.sweep_names", "schedule": 5.0},
     "intake: keep what is known of names fresh": {"task": "onboarding.intake.tasks.refresh_names", "schedule": 60.0},
@@ -380,6 +382,8 @@ DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 AUDIT_USER_AGENT = env.str("AUDIT_USER_AGENT", f"LaSuiteTerritoriale-Audit/1.0 (+{PUBLIC_BASE_URL}/referentiel/)")
 AUDIT_CA_FILE = env.str("AUDIT_CA_FILE", "")
 AUDIT_SMTP_PORT = env.int("AUDIT_SMTP_PORT", 25)
+AUDIT_DAILY = env.bool("AUDIT_DAILY", False)  # look at every collectivité once a day, and at failures again
+AUDIT_QUERIES_PER_SECOND = env.float("AUDIT_QUERIES_PER_SECOND", 500.0)  # all workers together; 0: no limit
 AUDIT_HTTP_PORT, AUDIT_HTTPS_PORT = env.int("AUDIT_HTTP_PORT", 80), env.int("AUDIT_HTTPS_PORT", 443)
 # An MMDB file that says where addresses are (any with `country.iso_code`); without one nothing is located.
 GEOIP_DATABASE = env.str("GEOIP_DATABASE", "")
