@@ -5,4 +5,4 @@ class ProvisioningConfig(AppConfig):
     name = "onboarding.provisioning"
 
     def ready(self) -> None:
-        from onboarding.provisioning import checks  # noqa: F401, PLC0415 - registers them
+        from onboarding.provisioning import checks, circuits  # noqa: F401, PLC0415 - registered; read before any fork

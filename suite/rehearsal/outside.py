@@ -43,7 +43,7 @@ def compare(plans: list[Plan], *, local: frozenset[str]) -> Differences:
     """Look at everything; `local`: the roles whose backend keeps a log of what it made, where « twice » shows."""
     seen = Differences()
     owners = {plan.domain: f"organization:{plan.organization.pk}" for plan in plans}
-    _dns(seen, plans, owners)
+    _dns(seen, owners)
     _mail(seen, plans, owners)
     _storage(seen, plans, owners)
     if local:
@@ -53,7 +53,7 @@ def compare(plans: list[Plan], *, local: frozenset[str]) -> Differences:
     return seen
 
 
-def _dns(seen: Differences, plans: list[Plan], owners: dict[str, str]) -> None:
+def _dns(seen: Differences, owners: dict[str, str]) -> None:
     dns: Dns = import_string(settings.REHEARSED["dns"])()
     ours = {settings.COLLECTIVITE_ZONE, *settings.REHEARSAL["zones"]}
     zones = [(each.name, each.owner) for each in dns.zones() if each.name not in ours]
