@@ -108,6 +108,7 @@ DOORS = {
     *("proofs.py", "teams.py", "invitations.py", "relinks.py", "mandate_workflow.py", "mandate_desk_workflow.py"),
     *("inbound.py", "digests.py", "thread_files.py"),  # what came in, what is gathered, what clamd looked at
     "coauthors.py",  # who edits a dossier with its author
+    "ends.py",  # how steps ended, for the engine
     *("administrators.py", "blocks.py"),
 }
 NEVER_NAMES = {"utils", "helpers", "common", "services", "constants", "core", "misc", "tools"}
