@@ -112,6 +112,7 @@ DOORS = {
     *("inbound.py", "digests.py", "thread_files.py"),  # what came in, what is gathered, what clamd looked at
     "access_workflow.py",  # first credentials
     "coauthors.py",  # who edits a dossier with its author
+    "ends.py",  # how steps ended, for the engine
     *("administrators.py", "blocks.py"),
     *("changes.py", "closing_workflow.py"),  # the suite in service, and its end
 }
