@@ -23,7 +23,6 @@ from django.utils import timezone
 from kombu.exceptions import ChannelError, KombuError
 
 from onboarding.provisioning import backends, ends, steps
-from onboarding.provisioning.closure_models import Closure
 from onboarding.provisioning.ends import End
 from onboarding.provisioning.errors import Held, NotYet, Outcome, Refused, Unavailable
 from onboarding.provisioning.models import Deployment, Step
@@ -87,14 +86,14 @@ def claim(deployment_id: UUID) -> Step | None:
 def take(deployment_id: UUID, *, most: int | None = None) -> list[Step]:
     """Lease what may run now, and what may run once that is done; in the order of the plan."""
     # Whoever takes or ends steps of one deployment queues here.
-    deployments = Deployment.objects.select_related("organization", "operator").filter(
+    deployments = Deployment.objects.select_related("organization", "operator", "closure").filter(
         pk=deployment_id, closed_at__isnull=True
     )
     deployment = deployments.select_for_update(no_key=True, of=("self",)).first()
     if deployment is None:
         return []
     unfinished = Step.objects.filter(deployment=deployment_id).exclude(status__in=Step.FINISHED)
-    if Closure.objects.filter(deployment=deployment_id).exists():
+    if hasattr(deployment, "closure"):
         # Nothing is built any more; what was confirmed of its end goes on.
         unfinished = unfinished.filter(name=Step.Name.DELETION)
     rows, now = unfinished.select_related("resource").order_by("plan", "position", "due_at", "pk"), timezone.now()
