@@ -1,12 +1,14 @@
 """A suite in service, and the people around it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.test import Client
 
 from onboarding.provisioning import engine
-from onboarding.provisioning.backends.local import LocalMail
+from onboarding.provisioning.backends.local import LocalMail, LocalStorage
 from onboarding.provisioning.backends.protocols import Mailbox
+from onboarding.provisioning.errors import Refused, Unavailable
 from onboarding.provisioning.models import Deployment, Resource
 from suite.accounts.models import User
 from tests.accounts.elevation import elevate
@@ -49,3 +51,26 @@ def client_of(person: User) -> Client:
     client.force_login(person)
     elevate(client)
     return client
+
+
+class LyingMail(LocalMail):
+    """Says that a mailbox is deleted, and deletes nothing."""
+
+    def ensure_no_mailbox(self, address: str, *, owner: str) -> None:
+        """Do nothing."""
+
+
+class SilentMail(LocalMail):
+    """Never hands messages over, as dimail."""
+
+    def export_messages(self, address: str) -> Iterator[tuple[str, bytes]]:
+        """Refuse."""
+        raise Refused("unsupported", f"Ce fournisseur ne laisse pas relire les messages de {address}.")
+
+
+class AwayStorage(LocalStorage):
+    """Does not answer when it is asked for everything."""
+
+    def export_objects(self, space: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Fail."""
+        raise Unavailable("away", f"Le stockage {space} ne répond pas.")

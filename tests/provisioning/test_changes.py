@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from onboarding.provisioning import changes, engine, workflow
 from onboarding.provisioning.backends.local import LocalMail
@@ -208,7 +209,7 @@ class TestRename:
         changes.rename(box(suite, "jeanne.martin"), "jeanne.durand", kept=YEAR, by=manager(suite))
         first = engine.claim(suite.pk)
         assert first is not None
-        engine.run(first)
+        engine.finish(first, engine.outcome_of(first))
         put(suite, "jeanne.durand", b"Subject: un\r\n\r\nA")  # what a killed worker had already carried
         run(suite)
         assert [raw for _, raw in held(suite, "jeanne.durand")] == [b"Subject: deux\r\n\r\nB", b"Subject: un\r\n\r\nA"]
@@ -309,11 +310,11 @@ class TestRemove:
         with pytest.raises(WrongState, match="pas prévue"):
             changes.keep(box(suite, "jeanne.martin"), by=manager(suite))
 
-    def test_a_provider_that_lies_is_found_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_provider_that_lies_is_found_out(self, settings: Settings) -> None:
         suite = live()
         changes.remove(box(suite, "jeanne.martin"), by=manager(suite), reason="Départ.")
         run(suite)
-        monkeypatch.setattr(LocalMail, "ensure_no_mailbox", lambda *_args, **_kwargs: None)
+        settings.BACKENDS = {**settings.BACKENDS, "mail": "tests.provisioning.living.LyingMail"}
         days_pass(suite, 31)
         step = Step.objects.get(deployment=suite, name="mailbox_removal")
         assert (step.status, step.code) == ("waiting", "still_there")

@@ -24,7 +24,7 @@ from onboarding.provisioning import exporting
 from onboarding.provisioning.archive import Archive, TooLargeError, safe_path
 from onboarding.provisioning.backends.local import LocalMail, LocalStorage
 from onboarding.provisioning.change_models import Export
-from onboarding.provisioning.errors import Refused, Unavailable, WrongState
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.models import Deployment, Resource
 from suite.catalog.models import GB
 from suite.journal.models import Event
@@ -93,31 +93,26 @@ class TestRun:
             assert [one["Subject"] for one in messages] == ["Bonjour"]
         assert [one.name for one in path.parent.iterdir()] == ["archive.zip"]
 
-    def test_what_a_provider_cannot_hand_over_is_said_in_the_copy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_a_provider_cannot_hand_over_is_said_in_the_copy(self, settings: Settings) -> None:
         suite = full({})
 
-        def unsupported(*_: object) -> None:
-            raise Refused("unsupported", "Ce fournisseur ne laisse pas relire les messages.")
-
-        monkeypatch.setattr(LocalMail, "export_messages", unsupported)
+        settings.BACKENDS = {**settings.BACKENDS, "mail": "tests.provisioning.living.SilentMail"}
         export = exporting.ask(suite, by=manager(suite))
         assert exporting.run(export.pk)
         with opened(export) as archive:
             assert "ne laisse pas relire" in archive.read(f"non-copie/mairie@{suite.domain}.txt").decode()
         assert export.parts.filter(note__contains="ne laisse pas relire").count() == 2
 
-    def test_a_store_out_of_reach_is_tried_again_and_done_parts_are_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_store_out_of_reach_is_tried_again_and_done_parts_are_not(self, settings: Settings) -> None:
         suite = full({"a": b"1"})
 
-        def away(*_: object) -> None:
-            raise Unavailable("away", "Le stockage ne répond pas.")
-
         export = exporting.ask(suite, by=manager(suite))
-        with monkeypatch.context() as broken:
-            broken.setattr(LocalStorage, "export_objects", away)
-            assert not exporting.run(export.pk)
+        whole = settings.BACKENDS
+        settings.BACKENDS = {**whole, "storage": "tests.provisioning.living.AwayStorage"}
+        assert not exporting.run(export.pk)
+        settings.BACKENDS = whole
         export.refresh_from_db()
-        assert (export.failures, export.note) == (1, "Le stockage ne répond pas.")
+        assert (export.failures, export.note) == (1, f"Le stockage org-{suite.organization_id} ne répond pas.")
         done = list(export.parts.filter(done_at__isnull=False).values_list("position", "done_at"))
         assert len(done) == export.parts.count() - 1
         Export.objects.update(due_at=timezone.now())
