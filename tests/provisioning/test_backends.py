@@ -69,6 +69,7 @@ class TestRegistrar:
             registrar.ensure_delegated("inconnu.fr", Delegation(("ns1.suite.example.",)))
         assert refused.value.code == "unknown_name"
 
+
 @pytest.fixture(params=[LocalStorage])
 def storage(request: pytest.FixtureRequest) -> Storage:
     made: Storage = request.param()

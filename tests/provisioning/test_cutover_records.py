@@ -24,7 +24,10 @@ def before(**facts: object) -> dict[str, object]:
         ([], "v=spf1 include:_spf.suite.example ~all"),
         (["v=spf1 include:ancien.example -all"], "v=spf1 include:_spf.suite.example include:ancien.example -all"),
         (["v=spf1 -all"], "v=spf1 include:_spf.suite.example -all"),
-        (["v=spf1 mx a:site.fr ip4:192.0.2.1 ?all"], "v=spf1 include:_spf.suite.example mx a:site.fr ip4:192.0.2.1 ?all"),
+        (
+            ["v=spf1 mx a:site.fr ip4:192.0.2.1 ?all"],
+            "v=spf1 include:_spf.suite.example mx a:site.fr ip4:192.0.2.1 ?all",
+        ),
         (["v=spf1 redirect=ancien.example"], "v=spf1 include:_spf.suite.example redirect=ancien.example"),
         (["v=spf1 mx include:_SPF.suite.example ~all"], "v=spf1 mx include:_SPF.suite.example ~all"),
         (["v=spf1 mx -all", "v=spf1 a mx ~all"], "v=spf1 include:_spf.suite.example mx a ~all"),

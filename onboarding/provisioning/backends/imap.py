@@ -315,7 +315,7 @@ def _enter(client: _Bounded, account: Account) -> None:
             client.authenticate("PLAIN", lambda _challenge: proof)
         else:
             login, password = (f'"{quote(each)}"' for each in (account.login, account.password))
-            kind, _data = client._simple_command("LOGIN", login, password)  # type: ignore[attr-defined] # noqa: SLF001 - imaplib's login() leaves the name unquoted
+            kind, _data = client._simple_command("LOGIN", login, password)  # noqa: SLF001 - imaplib's login() leaves the name unquoted
             if kind != "OK":
                 raise wrong
             client.state = "AUTH"
