@@ -22,6 +22,7 @@ from onboarding.intake.personal_models import ErasureRequest
 from onboarding.intake.request_models import CoAuthor, MailboxImport
 from onboarding.intake.thread_models import Message
 from onboarding.provisioning.models import Deployment, Step
+from onboarding.provisioning.move_models import Cutover, MailImport
 from suite.accounts import codes, documents, invitations
 from suite.accounts.block_models import AccountBlock
 from suite.accounts.mandate_models import Document, MandateProof, Objection
@@ -93,6 +94,11 @@ class World:
         assert step is not None
         self.step: Step = step
         Step.objects.filter(pk=step.pk).update(status=Step.Status.BLOCKED)
+        self.box = self.deployment.resources.get(key__startswith="mairie@")
+        self.old_mail = MailImport.objects.create(
+            resource=self.box, asked_by=self.colleague.user, host="imap.ancien.example", login="mairie"
+        )
+        self.cutover = Cutover.objects.create(deployment=self.deployment, asked_by=self.colleague.user)
         self.asked = AccessRequest.objects.create(
             user=UserFactory.create(), organization=self.organization, message="Je travaille ici."
         )
@@ -204,6 +210,15 @@ class World:
             "provisioning:progress": lambda: self.deployment.pk,
             "provisioning:retry": lambda: self.step.pk,
             "provisioning:skip": lambda: self.step.pk,
+            **dict.fromkeys(
+                (f"provisioning:{page}" for page in ("imports", "cutover", "begin_cutover", "renewal")),
+                lambda: self.deployment.pk,
+            ),
+            "provisioning:start_import": lambda: self.box.pk,
+            "provisioning:import_detail": lambda: self.old_mail.pk,
+            "provisioning:import_act": lambda: self.old_mail.pk,
+            "provisioning:plan_cutover": lambda: self.cutover.pk,
+            "provisioning:cutover_act": lambda: self.cutover.pk,
         }  # fmt: skip
         if name == "agreements:draft":
             return {"pk": self.home.pk, "kind": "prices"}
