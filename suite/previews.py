@@ -147,7 +147,6 @@ def samples() -> dict[str, Any]:
         "note": "L’ancien serveur refuse cet identifiant ou ce mot de passe.",
         "brought": 1234,
         "failed": 2,
-        "what": "planned",
         "external": True,
         "ours": True,
         "days": 30,

@@ -20,6 +20,7 @@ from django.utils import timezone
 from onboarding.provisioning import backends, moves
 from onboarding.provisioning import mail_import_workflow as verbs
 from onboarding.provisioning.backends import imap
+from onboarding.provisioning.backends.imap_folders import BINS, Folder
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 from onboarding.provisioning.models import Step
 from onboarding.provisioning.move_models import BroughtMessage, ImportFolder, MailImport
@@ -178,12 +179,12 @@ def _survey(row: MailImport, source: imap.Source, until: float) -> None:
     """Count what there is to bring, folder by folder: once, for the figures to mean something."""
     if row.surveyed_at is None:
         for folder in source.folders():
-            if row.with_bins or folder.target not in imap.BINS:
+            if row.with_bins or folder.target not in BINS:
                 name = folder.source.decode("latin-1")[:1000]
                 ImportFolder.objects.get_or_create(mail_import=row, source=name, defaults={"target": folder.target})
         for line in row.folders.filter(counted=False).order_by("pk"):
             try:
-                validity, count = source.enter(imap.Folder(line.source.encode("latin-1"), line.target))
+                validity, count = source.enter(Folder(line.source.encode("latin-1"), line.target))
             except imap.Unreadable:
                 count, validity = 0, 0
             _renumbered(line, validity)
@@ -218,7 +219,7 @@ def _go_on(row: MailImport, until: float) -> None:
 def _folder(row: MailImport, source: imap.Source, line: ImportFolder, until: float) -> None:
     """Bring what a folder has beyond what the ledger holds, in the order of the UIDs."""
     try:
-        validity, _ = source.enter(imap.Folder(line.source.encode("latin-1"), line.target))
+        validity, _ = source.enter(Folder(line.source.encode("latin-1"), line.target))
     except imap.Unreadable:
         _close(line)
         return
