@@ -69,6 +69,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before the redirection to HTTPS, which asks for one of our own names: it answers by both.
+    "onboarding.provisioning.discovery.MailDiscovery",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "suite.middleware.RequestId",
@@ -326,6 +328,12 @@ RFC2136_KEY_NAME = env.str("RFC2136_KEY_NAME", "")
 RFC2136_KEY_SECRET = env.str("RFC2136_KEY_SECRET", "")
 RFC2136_KEY_ALGORITHM = env.str("RFC2136_KEY_ALGORITHM", "hmac-sha256")
 RFC2136_CATALOG = env.str("RFC2136_CATALOG", "")
+# Names ordered from Gandi. The holder is JSON as its API takes a contact (given, family, orgname, email, streetaddr,
+# zip, city, country, phone, type).
+GANDI_URL = env.str("GANDI_URL", "https://api.gandi.net/v5")
+GANDI_TOKEN = env.str("GANDI_TOKEN", "")
+GANDI_SHARING_ID = env.str("GANDI_SHARING_ID", "")
+GANDI_HOLDER = env.json("GANDI_HOLDER", default={})
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).
