@@ -167,6 +167,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "onboarding.provisioning.tasks.look_again",
         "schedule": 60.0,
     },
+    "provisioning: rectify the parents": {
+        "task": "onboarding.provisioning.tasks.rectify_parents",
+        "schedule": 10.0,
+    },
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "intake: look at names outside": {"task": "onboarding.intake.tasks.sweep_names", "schedule": 5.0},
     "intake: keep what is known of names fresh": {"task": "onboarding.intake.tasks.refresh_names", "schedule": 60.0},

@@ -21,7 +21,7 @@ APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-y", "-q"]
 
 @dataclass(frozen=True)
 class Need:
-    """A program that some tests drive, the Debian package that brings it, and the tests that go without it.
+    """A program that some tests drive, the Debian packages that bring it, and the tests that go without it.
 
     `whole`: they are the files or folders of that name; if not, a part of them, which leaves itself out.
     """
@@ -43,6 +43,11 @@ NEEDS = (
     Need(("chromium", "chromium-browser", "google-chrome"), "chromium", "tests/browser"),
     Need(("redis-server",), "redis-server", "tests/live/test_real_servers.py"),
     Need(("nginx",), "nginx-light", "tests/live/test_proxy.py"),
+    Need(("pdns_server",), "pdns-server pdns-backend-sqlite3", "tests/live/test_powerdns.py"),
+    Need(("pdns_server",), "pdns-server pdns-backend-sqlite3", "tests/live/test_signed_tree.py"),
+    Need(("unbound",), "unbound", "a part of tests/live/test_signed_tree.py", whole=False),
+    Need(("knotd",), "knot", "a part of tests/live/test_rfc2136.py", whole=False),
+    Need(("named",), "bind9", "a part of tests/live/test_rfc2136.py", whole=False),
     # The ProConnect peer; `tests/proconnect/providers.py` says when they are too old, and installs its packages. The
     # demonstration's provider needs neither.
     Need(("node",), "nodejs", "the peer's rows of tests/proconnect", whole=False),
@@ -90,7 +95,7 @@ def provide(needs: list[Need]) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (
         [*APT, "update"],
-        [*APT, "install", "--no-install-recommends", *(need.package for need in needs)],
+        [*APT, "install", "--no-install-recommends", *(name for need in needs for name in need.package.split())],
     ):
         status = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode
         if status:

@@ -3,8 +3,9 @@
 from uuid import UUID
 
 from celery import shared_task
+from django.conf import settings
 
-from onboarding.provisioning import engine, observation
+from onboarding.provisioning import backends, engine, observation
 
 
 @shared_task(acks_late=True)
@@ -30,3 +31,9 @@ def look_again() -> None:
     """Have every deployment looked at whose turn has come."""
     for deployment in observation.due():
         observe.apply_async((str(deployment),), expires=engine.MESSAGE_LIFE, retry=False)
+
+
+@shared_task(acks_late=True)
+def rectify_parents() -> None:
+    """Have the parents of communes' zones rectified, if their server leaves it to us."""
+    backends.rectify(settings.COLLECTIVITE_ZONE)

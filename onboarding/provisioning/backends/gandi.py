@@ -28,6 +28,7 @@ from django.utils import timezone
 from onboarding.provisioning.backends.calls import Answer, Caller, Request
 from onboarding.provisioning.backends.names import normal, years_needed
 from onboarding.provisioning.backends.protocols import Delegation
+from onboarding.provisioning.backends.required import require, require_url
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 
 _NOT_FOUND, _NO_FUNDS, _CONFLICT = 404, 402, 409
@@ -45,6 +46,8 @@ class GandiRegistrar:
     """Calls GANDI_URL with GANDI_TOKEN, for the organization GANDI_SHARING_ID; GANDI_HOLDER holds the names."""
 
     def __init__(self) -> None:
+        require_url("GANDI_URL")
+        require("GANDI_TOKEN", "GANDI_HOLDER", "DNS_NAME_SERVERS")
         self._caller = Caller(
             settings.GANDI_URL, {"Authorization": f"Bearer {settings.GANDI_TOKEN}"}, "Le bureau d’enregistrement"
         )
