@@ -304,6 +304,7 @@ BACKENDS = {
     "dns": env.str("DNS_BACKEND", "onboarding.provisioning.backends.local.LocalDns"),
     "mail": env.str("MAIL_BACKEND", "onboarding.provisioning.backends.local.LocalMail"),
     "storage": env.str("STORAGE_BACKEND", "onboarding.provisioning.backends.local.LocalStorage"),
+    "identity": env.str("IDENTITY_BACKEND", "onboarding.provisioning.backends.local.LocalIdentity"),
     "resolver": env.str("RESOLVER_BACKEND", "onboarding.audits.resolver.Resolver"),
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.
@@ -338,6 +339,16 @@ GANDI_URL = env.str("GANDI_URL", "https://api.gandi.net/v5")
 GANDI_TOKEN = env.str("GANDI_TOKEN", "")
 GANDI_SHARING_ID = env.str("GANDI_SHARING_ID", "")
 GANDI_HOLDER = env.json("GANDI_HOLDER", default={})
+# The store of `seaweedfs.SeaweedStorage` (S3 and IAM) or of `swift.SwiftStorage` (its authentication's address), and the
+# administrator's name and secret there.
+STORAGE_URL = env.str("STORAGE_URL", "")
+STORAGE_ACCESS_KEY = env.str("STORAGE_ACCESS_KEY", "")
+STORAGE_SECRET_KEY = env.str("STORAGE_SECRET_KEY", "")
+STORAGE_REGION = env.str("STORAGE_REGION", "us-east-1")
+# How long a space near its quota may go unwatched, and any other: the bound on what is written over a quota in a store
+# that does not refuse by itself.
+STORAGE_ENFORCE_SECONDS = env.int("STORAGE_ENFORCE_SECONDS", 60)
+STORAGE_WATCH_SECONDS = env.int("STORAGE_WATCH_SECONDS", 3600)
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).
@@ -359,6 +370,8 @@ PROOF_APART_SECONDS = env.int("PROOF_APART_SECONDS", 600)
 COLLECTIVITE_ZONE = env.str("COLLECTIVITE_ZONE", "collectivite.fr")
 # How long a killed worker keeps its step; longer than any task may last (a system check says so).
 PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_TIME_LIMIT + 10)
+# How many calls at once, of all workers together, each provider bears, as JSON ({"mail": 8}); one not named: no bound.
+PROVIDER_CAPS = env.json("PROVIDER_CAPS", default={"registrar": 2})
 
 # What a dossier may ask without a reason; beyond twice as much, two people decide.
 INTAKE_STANDARD_MAILBOXES = env.int("INTAKE_STANDARD_MAILBOXES", 20)

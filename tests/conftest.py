@@ -13,6 +13,7 @@ from pytest_django import DjangoDbBlocker
 from pytest_socket import disable_socket, enable_socket
 
 from onboarding.agreements.models import Text
+from onboarding.provisioning import circuits
 from suite.catalog.models import Service
 from suite.trade import reading
 from tests.demonstration import Demo
@@ -41,6 +42,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def _settings_of_the_trade() -> None:
     """Start without any setting: those of the test before were rolled back."""
     reading.assume_empty()
+    circuits.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -1,23 +1,30 @@
-"""Runs the steps. The rows are the queue: taking one is an UPDATE, and so is ending it.
+"""Runs the steps. The rows are the queue: taking some is an UPDATE, and so is ending them.
 
-Several workers may run this on the same deployment; any may die at any line. A step is leased, run outside any
-transaction, and its end is written only if nobody took it since.
+Several workers may run this on the same deployment; any may die at any line. A worker leases all that may follow at
+once, runs it outside any transaction, and writes an end only if nobody took the step since. Ends are written together,
+twice a second at least: what a killed worker had done and not yet written is only done again.
 """
 
 import logging
 import random
 import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
+from itertools import groupby
 from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.utils import timezone
 from kombu.exceptions import ChannelError, KombuError
 
-from onboarding.provisioning import backends, steps
-from onboarding.provisioning.errors import NotYet, Outcome, Refused, Unavailable
+from onboarding.provisioning import backends, ends, steps
+from onboarding.provisioning.ends import End
+from onboarding.provisioning.errors import Held, NotYet, Outcome, Refused, Unavailable
 from onboarding.provisioning.models import Deployment, Step
 from suite.journal.workflow import record
 
@@ -27,8 +34,14 @@ FAILURES_MAX = 12  # with the delays below, most of an hour
 BACKOFF = timedelta(seconds=2)
 BACKOFF_MAX = timedelta(minutes=15)
 WOKEN_PER_SWEEP = 200
-HELPERS_MAX = 3  # further workers woken when independent steps open
 MESSAGE_LIFE = 30  # seconds; a later sweep writes another message
+WRITTEN_EVERY = 0.5  # seconds: what people watch is never older
+# They read from the rows how the steps before them ended.
+READERS = frozenset({Step.Name.END_TO_END, Step.Name.WELCOME})
+# Many in one plan, and nearly all their time is the provider's.
+OVERLAPPING = frozenset({Step.Name.MAILBOX})
+SLOW = 0.05  # seconds for one call: under that, threads cost more than they spare
+AT_ONCE = 8
 
 
 def advance(deployment_id: UUID) -> int:
@@ -38,13 +51,11 @@ def advance(deployment_id: UUID) -> int:
     """
     until = time.monotonic() + settings.CELERY_TASK_SOFT_TIME_LIMIT / 2
     ran = 0
-    while time.monotonic() < until:
-        step = claim(deployment_id)
-        if step is None:
-            return ran
-        run(step)
-        ran += 1
-    wake(deployment_id)
+    while taken := take(deployment_id):
+        ran += Run(taken).go(until)
+        if time.monotonic() >= until:
+            wake(deployment_id)
+            break
     return ran
 
 
@@ -67,90 +78,188 @@ def wake(deployment_id: UUID) -> None:
         logger.warning("The broker is out of reach: deployment %s waits for the next sweep.", deployment_id)
 
 
-@transaction.atomic(durable=True)
 def claim(deployment_id: UUID) -> Step | None:
     """Take one runnable step for the length of a lease, or return None: two workers never share one."""
-    due = Step.objects.due().filter(deployment=deployment_id).order_by("position", "due_at", "pk")
-    # Rows that another worker is taking at this instant are passed over, not waited for.
-    step = due.select_for_update(skip_locked=True, of=("self",)).first()
-    if step is None:
-        return None
+    taken = take(deployment_id, most=1)
+    return taken[0] if taken else None
+
+
+@transaction.atomic(durable=True)
+def take(deployment_id: UUID, *, most: int | None = None) -> list[Step]:
+    """Lease what may run now, and what may run once that is done; in the order of the plan."""
+    # Whoever takes or ends steps of one deployment queues here.
+    deployments = Deployment.objects.select_related("organization", "operator").filter(
+        pk=deployment_id, closed_at__isnull=True, closure__isnull=True
+    )
+    deployment = deployments.select_for_update(no_key=True, of=("self",)).first()
+    if deployment is None:
+        return []
+    unfinished = Step.objects.filter(deployment=deployment_id).exclude(status__in=Step.FINISHED)
+    chain = list(_chain(unfinished.select_related("resource").order_by("position", "due_at", "pk"), timezone.now()))[:most]
     until = timezone.now() + timedelta(seconds=settings.PROVISIONING_LEASE_SECONDS)
-    taken = Step.objects.filter(pk=step.pk, attempt=step.attempt, status=Step.Status.WAITING)
-    if not taken.update(due_at=until, attempt=models.F("attempt") + 1):
-        return None
-    return Step.objects.select_related("deployment__organization", "deployment__operator", "resource").get(pk=step.pk)
+    if chain:
+        taken = Step.objects.filter(pk__in=[step.pk for step in chain], status=Step.Status.WAITING)
+        taken.update(due_at=until, attempt=models.F("attempt") + 1)
+    for step in chain:
+        step.attempt, step.due_at, step.deployment = step.attempt + 1, until, deployment
+    return chain
 
 
-def run(step: Step) -> None:
-    """Run a claimed step and write how it ended. Nothing that the step raises gets out."""
+def _chain(unfinished: Iterable[Step], now: datetime) -> Iterator[Step]:
+    """Yield the steps that may run one after the other, up to the first place where something else is awaited."""
+    for _, group in groupby(unfinished, key=lambda step: step.position):
+        there = [step for step in group if not (step.status == Step.Status.BLOCKED and step.name in Step.LEFTOVERS)]
+        ready = [step for step in there if step.status == Step.Status.WAITING and step.due_at <= now]
+        yield from ready
+        if len(ready) < len(there):
+            return
+
+
+@dataclass
+class Run:
+    """Steps that this worker holds, and those it ended without having written it yet."""
+
+    held: list[Step]
+    ended: list[End] = field(default_factory=list)
+    written: float = field(default_factory=time.monotonic)
+
+    def go(self, until: float) -> int:
+        """Run them, group by group, and leave to others what cannot be run now; return how many ran."""
+        ran = 0
+        for _, places in groupby(list(self.held), key=lambda step: step.position):
+            group = list(places)
+            if group[0].name in READERS or time.monotonic() - self.written > WRITTEN_EVERY:
+                self.write()
+            try:
+                outcomes = _outcomes(group)
+            except SoftTimeLimitExceeded:
+                late = Unavailable("time_limit", "L’opération a pris trop de temps ; nous la reprendrons.")
+                self._end([(step, late) for step in group])
+                self.write(leaving=True)
+                raise
+            self._end(outcomes)
+            ran += len(outcomes)
+            open_ends = [step for step, outcome in outcomes if outcome is not None and not _left_over(step, outcome)]
+            if open_ends or time.monotonic() >= until:
+                break
+        self.write(leaving=True)
+        return ran
+
+    def _end(self, outcomes: list[tuple[Step, Outcome | None]]) -> None:
+        now = timezone.now()
+        self.ended += [_end(step, outcome, now) for step, outcome in outcomes]
+        over = {step.pk for step, _ in outcomes}
+        self.held = [step for step in self.held if step.pk not in over]
+
+    def write(self, *, leaving: bool = False) -> None:
+        """Write what ended; when leaving, give back what was not run."""
+        self.written = time.monotonic()
+        given_back = [End.untouched(step, timezone.now()) for step in self.held] if leaving else []
+        if leaving:
+            self.held = []
+        if self.ended or given_back:
+            write(self.ended, given_back)
+        self.ended = []
+
+
+def _left_over(step: Step, outcome: Outcome) -> bool:
+    """Tell a step that a person must see to, but that keeps nothing from going on."""
+    return step.name in Step.LEFTOVERS and _end(step, outcome, timezone.now()).status == Step.Status.BLOCKED
+
+
+def _outcomes(group: list[Step]) -> list[tuple[Step, Outcome | None]]:
+    """Run independent steps: one after the other, or side by side once the provider proves slow."""
+    started = time.monotonic()
+    outcomes = [(group[0], outcome_of(group[0]))]
+    rest = group[1:]
+    if rest and rest[0].name in OVERLAPPING and time.monotonic() - started > SLOW:
+        outcomes += zip(rest, _pool().map(_apart, rest), strict=True)
+    else:
+        outcomes += [(step, outcome_of(step)) for step in rest]
+    return outcomes
+
+
+def _apart(step: Step) -> Outcome | None:
+    """Run a step in a thread, which leaves no connection behind."""
+    try:
+        return outcome_of(step)
+    finally:
+        connections.close_all()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="steps")
+
+
+def outcome_of(step: Step) -> Outcome | None:
+    """Run a claimed step and return how it ended, None when done. Nothing else that it raises gets out."""
     try:
         steps.perform(step)
     except Outcome as outcome:
         if isinstance(outcome, Unavailable):
             backends.renew()
-        finish(step, outcome)
+        return outcome
     except SoftTimeLimitExceeded:
         backends.renew()
-        finish(step, Unavailable("time_limit", "L’opération a pris trop de temps ; nous la reprendrons."))
         raise
     except Exception:
         logger.exception("Step %s (%s) of deployment %s failed", step.pk, step.name, step.deployment_id)
         backends.renew()
-        finish(step, Unavailable("unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient."))
-    else:
-        finish(step, None)
+        return Unavailable("unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient.")
+    return None
+
+
+def finish(step: Step, outcome: Outcome | None) -> bool:
+    """Write the end of a step, unless somebody took it since: then the late worker's word is dropped, return False."""
+    return bool(write([_end(step, outcome, timezone.now())]))
 
 
 @transaction.atomic(durable=True)
-def finish(step: Step, outcome: Outcome | None) -> bool:
-    """Write the end of a step, unless somebody took it since: then the late worker's word is dropped, return False."""
-    now = timezone.now()
-    # Ends of one deployment queue here: whoever ends last sees that nothing is left.
-    deployment = Deployment.objects.select_for_update(no_key=True).get(pk=step.deployment_id)
-    ours = Step.objects.filter(pk=step.pk, attempt=step.attempt, status=Step.Status.WAITING)
-    if not ours.update(**_end(step, outcome, now)):
-        logger.warning("Step %s was taken by another worker meanwhile.", step.pk)
-        return False
-    if outcome is None:
-        passed(step)
-    elif Step.objects.filter(pk=step.pk, status=Step.Status.BLOCKED).exists():
-        record(
-            "deployment",
-            deployment.pk,
-            "step_blocked",
-            by=None,
-            payload={"step": step.name, "id": str(step.pk), "code": outcome.code},
-        )
-    return True
+def write(ended: list[End], given_back: Iterable[End] = ()) -> set[UUID]:
+    """Write how steps of one deployment ended; return those that were still ours, the others are dropped."""
+    every = [*ended, *given_back]
+    deployment = every[0].step.deployment_id
+    # Whoever ends last sees that nothing is left.
+    Deployment.objects.select_for_update(no_key=True).only("pk").get(pk=deployment)
+    ours = ends.store(every)
+    for end in every:
+        if end.step.pk not in ours:
+            logger.warning("Step %s was taken by another worker meanwhile.", end.step.pk)
+    for end in ended:
+        if end.step.pk in ours and end.status == Step.Status.BLOCKED:
+            payload = {"step": end.step.name, "id": str(end.step.pk), "code": end.code}
+            record("deployment", deployment, "step_blocked", by=None, payload=payload)
+    if any(end.status == Step.Status.DONE and end.step.pk in ours for end in ended):
+        passed(ended[-1].step)
+    return ours
 
 
 def passed(step: Step) -> None:
-    """After a step done or skipped: write that all is done, or wake helpers when several independent steps open."""
+    """After a step done or skipped: write that all is done, if it is."""
     steps_of = Step.objects.filter(deployment=step.deployment_id)
     if not steps_of.exclude(status__in=Step.FINISHED).exists():
         gaps = steps_of.filter(status=Step.Status.SKIPPED).count()
         record("deployment", step.deployment_id, "completed", by=None, payload={"skipped": gaps})
-        return
-    opening = Step.objects.due().filter(deployment=step.deployment_id, position__gt=step.position).count()
-    for _ in range(min(opening - 1, HELPERS_MAX)):
-        transaction.on_commit(lambda: wake(step.deployment_id), robust=True)
 
 
-def _end(step: Step, outcome: Outcome | None, now: datetime) -> dict[str, object]:
+def _end(step: Step, outcome: Outcome | None, now: datetime) -> End:
     """Return the columns that say how a step ended."""
-    failures = step.failures + 1
-    told = {"code": outcome.code[:60], "note": outcome.note[:500]} if outcome else {"code": "", "note": ""}
+    failures, waiting = step.failures + 1, Step.Status.WAITING
+    code, note = (outcome.code[:60], outcome.note[:500]) if outcome else ("", "")
     match outcome:
         case None:
-            return {**told, "status": Step.Status.DONE, "failures": 0, "finished_at": now, "due_at": now}
+            return End(step, Step.Status.DONE, due_at=now, failures=0, finished_at=now)
+        case Held():
+            # Nothing was asked: what failed before stays.
+            return End(step, waiting, due_at=now + outcome.after, failures=step.failures, code=code, note=note)
         case NotYet():
             # The other side answered: what failed before is over.
-            return {**told, "failures": 0, "due_at": now + outcome.after}
+            return End(step, waiting, due_at=now + outcome.after, failures=0, code=code, note=note)
         case Unavailable() if failures < FAILURES_MAX:
-            return {**told, "failures": failures, "due_at": now + backoff(failures)}
+            return End(step, waiting, due_at=now + backoff(failures), failures=failures, code=code, note=note)
         case Unavailable() | Refused():
-            return {**told, "status": Step.Status.BLOCKED, "failures": failures, "due_at": now}
+            return End(step, Step.Status.BLOCKED, due_at=now, failures=failures, code=code, note=note)
         case _:
             raise TypeError(f"Not a way to end: {outcome!r}")
 

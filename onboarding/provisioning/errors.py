@@ -26,3 +26,10 @@ class Unavailable(Outcome):
 
 class Refused(Outcome):
     """The other side said no, and will say it again: a person must act."""
+
+
+class Held(NotYet):
+    """We do not call now: the provider's circuit is open, or it has as many of our calls as it bears.
+
+    Nothing was asked, so nothing is learnt: neither a failure nor a success of the step.
+    """

@@ -1,6 +1,8 @@
 """What was approved gets built: a deployment, the things it must bring about, and the steps that do it."""
 
 import uuid
+from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
@@ -226,6 +228,9 @@ class Step(models.Model):
 
     objects = StepQuerySet.as_manager()
 
+    # What a worker that runs the step just saw of its resource, and when: written with its end.
+    seen: tuple[dict[str, Any], datetime] | None = None
+
     class Meta:
         ordering = ["position", "name", "resource__key"]
         constraints = [
@@ -251,4 +256,4 @@ class Step(models.Model):
         return self.status == self.Status.WAITING and bool(self.code) and self.failures == 0
 
 
-from onboarding.provisioning import closure_models  # noqa: E402, F401 - Django looks for an app's models here
+from onboarding.provisioning import closure_models, provider_models  # noqa: E402, F401 - Django looks for models here

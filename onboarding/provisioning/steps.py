@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
@@ -217,10 +216,5 @@ def _desired(step: Step) -> dict[str, Any]:
 
 
 def _observe(step: Step, seen: dict[str, Any]) -> None:
-    """Write what was just seen, unless a later look was written meanwhile."""
-    if step.resource_id is None:
-        return
-    now = timezone.now()
-    Resource.objects.filter(pk=step.resource_id).filter(
-        models.Q(observed_at__isnull=True) | models.Q(observed_at__lte=now)
-    ).update(observed=seen, observed_at=now, looked_at=now, unknown_since=None)
+    """Leave what was just seen of the step's resource: it is written with the step's end."""
+    step.seen = (seen, timezone.now())

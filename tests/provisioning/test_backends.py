@@ -1,22 +1,22 @@
 """The contract of the backends, written once. A later backend is one more value of each fixture's `params`."""
 
+import dataclasses
 import multiprocessing
 import sqlite3
 from pathlib import Path
 
 import pytest
-from django.conf import settings as django_settings
 from django.utils import timezone
 from pytest_django import Settings
 
 from onboarding.provisioning.backends import world
 from onboarding.provisioning.backends.local import LocalDns, LocalMail, LocalRegistrar, LocalStorage
 from onboarding.provisioning.backends.protocols import (
+    Delegation,
     Dns,
     Mail,
     Mailbox,
     Registrar,
-    Secret,
     Storage,
 )
 from onboarding.provisioning.backends.world import changing, listing, log, opened
@@ -47,6 +47,27 @@ def mail(request: pytest.FixtureRequest) -> Mail:
     made: Mail = request.param()
     return made
 
+
+class TestRegistrar:
+    def test_holds_a_name_once_for_one_owner(self, registrar: Registrar) -> None:
+        for _ in range(2):
+            registrar.ensure_registered("nouveau.fr", owner=OURS)
+        assert registrar.delegation("nouveau.fr") is None
+        with pytest.raises(Refused) as refused:
+            registrar.ensure_registered("nouveau.fr", owner=THEIRS)
+        assert refused.value.code == "taken"
+
+    def test_points_the_name_at_our_servers(self, registrar: Registrar) -> None:
+        delegation = Delegation(("ns1.suite.example.", "ns2.suite.example."), ("1 13 2 AB",))
+        registrar.ensure_registered("nouveau.fr", owner=OURS)
+        for _ in range(2):
+            registrar.ensure_delegated("nouveau.fr", delegation)
+        assert registrar.delegation("nouveau.fr") == delegation
+
+    def test_knows_nothing_of_a_name_it_does_not_hold(self, registrar: Registrar) -> None:
+        with pytest.raises(Refused) as refused:
+            registrar.ensure_delegated("inconnu.fr", Delegation(("ns1.suite.example.",)))
+        assert refused.value.code == "unknown_name"
 
 @pytest.fixture(params=[LocalStorage])
 def storage(request: pytest.FixtureRequest) -> Storage:
@@ -96,7 +117,7 @@ class TestMail:
         mail.ensure_mailbox(self.box, owner=OURS)
         for _ in range(2):
             mail.ensure_mailbox_settings(self.box)
-        assert mail.mailboxes(DOMAIN) == (self.box,)
+        assert mail.mailboxes(DOMAIN) == (dataclasses.replace(self.box, used=0),)
 
     def test_an_address_that_serves_otherwise_is_a_conflict(self, mail: Mail) -> None:
         self.ready(mail)
@@ -124,73 +145,6 @@ class TestMail:
             with pytest.raises(Refused) as refused:
                 call()
             assert refused.value.code == "unknown_domain"
-
-
-class TestStorage:
-    def test_has_a_space_once_for_one_owner(self, storage: Storage) -> None:
-        for _ in range(2):
-            storage.ensure_space("org-1", owner=OURS)
-        with pytest.raises(Refused) as refused:
-            storage.ensure_space("org-1", owner=THEIRS)
-        assert refused.value.code == "conflict"
-
-    def test_keeps_one_key_and_follows_the_quota(self, storage: Storage) -> None:
-        storage.ensure_space("org-1", owner=OURS)
-        storage.ensure_quota("org-1", 5)
-        storage.ensure_key("org-1")
-        first = storage.space("org-1")
-        storage.ensure_key("org-1")
-        storage.ensure_quota("org-1", 7)
-        assert storage.space("org-1").access_key == first.access_key
-        assert (first.quota, storage.space("org-1").quota) == (5, 7)
-
-    def test_the_check_leaves_nothing(self, storage: Storage) -> None:
-        storage.ensure_space("org-1", owner=OURS)
-        storage.ensure_quota("org-1", GB)
-        storage.check_storage("org-1")
-        assert storage.space("org-1").used == 0
-
-    def test_refuses_a_space_it_does_not_hold(self, storage: Storage) -> None:
-        with pytest.raises(Refused) as refused:
-            storage.space("org-2")
-        assert refused.value.code == "unknown_space"
-
-
-class TestLocalStorage:
-    def key(self, space: str, quota: int = 10) -> tuple[LocalStorage, Secret]:
-        store = LocalStorage()
-        store.ensure_space(space, owner=OURS)
-        store.ensure_quota(space, quota)
-        store.ensure_key(space)
-        return store, store.reissue_key(space)
-
-    def test_the_quota_holds_to_the_byte(self) -> None:
-        store, key = self.key("org-1")
-        store.put(key.access_key, key.secret, "org-1", "a", b"12345")
-        store.put(key.access_key, key.secret, "org-1", "b", b"12345")
-        with pytest.raises(Refused) as refused:
-            store.put(key.access_key, key.secret, "org-1", "c", b"1")
-        assert refused.value.code == "quota"
-        store.put(key.access_key, key.secret, "org-1", "a", b"54321")
-        assert store.space("org-1").used == 10
-
-    def test_a_key_opens_its_own_space_only_and_dies_when_reissued(self) -> None:
-        store, key = self.key("org-1")
-        _, other = self.key("org-2")
-        fresh = store.reissue_key("org-1")
-        for access, secret in [
-            (other.access_key, other.secret),
-            (key.access_key, key.secret),
-            (fresh.access_key, "faux"),
-        ]:
-            with pytest.raises(Refused) as refused:
-                store.put(access, secret, "org-1", "a", b"1")
-            assert refused.value.code == "denied"
-        store.put(fresh.access_key, fresh.secret, "org-1", "a", b"1")
-
-    def test_no_secret_is_in_the_file(self) -> None:
-        _, key = self.key("org-1")
-        assert key.secret.encode() not in Path(django_settings.LOCAL_WORLD).read_bytes()
 
 
 def _build(path: str, number: int) -> None:

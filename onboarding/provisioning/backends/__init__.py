@@ -7,9 +7,16 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from onboarding.audits.resolver import Lookups
-from onboarding.provisioning.backends.protocols import Dns, Mail, Registrar, Storage
+from onboarding.provisioning.backends.protocols import Dns, Identity, Mail, Registrar, Storage
 
-PROTOCOLS: dict[str, type] = {"registrar": Registrar, "dns": Dns, "mail": Mail, "storage": Storage, "resolver": Lookups}
+PROTOCOLS: dict[str, type] = {
+    "registrar": Registrar,
+    "dns": Dns,
+    "mail": Mail,
+    "storage": Storage,
+    "identity": Identity,
+    "resolver": Lookups,
+}
 
 
 @cache
@@ -17,29 +24,43 @@ def _built(path: str) -> object:
     return import_string(path)()
 
 
+@cache
+def _guarded(role: str, path: str) -> object:
+    """Return the backend behind its circuit (`circuits.py`), which all workers share."""
+    from onboarding.provisioning.circuits import Guarded  # noqa: PLC0415 - needs the models; the settings do not
+
+    return Guarded(role, _built(path))
+
+
 def renew() -> None:
     """Build every backend anew at its next use: a connection that answered badly is never used again."""
     _built.cache_clear()
+    _guarded.cache_clear()
 
 
 def registrar() -> Registrar:
     """Return the registrar that the settings name."""
-    return cast("Registrar", _built(settings.BACKENDS["registrar"]))
+    return cast("Registrar", _guarded("registrar", settings.BACKENDS["registrar"]))
 
 
 def dns() -> Dns:
     """Return the DNS that the settings name."""
-    return cast("Dns", _built(settings.BACKENDS["dns"]))
+    return cast("Dns", _guarded("dns", settings.BACKENDS["dns"]))
 
 
 def mail() -> Mail:
     """Return the mail provider that the settings name."""
-    return cast("Mail", _built(settings.BACKENDS["mail"]))
+    return cast("Mail", _guarded("mail", settings.BACKENDS["mail"]))
 
 
 def storage() -> Storage:
     """Return the storage that the settings name."""
-    return cast("Storage", _built(settings.BACKENDS["storage"]))
+    return cast("Storage", _guarded("storage", settings.BACKENDS["storage"]))
+
+
+def identity() -> Identity:
+    """Return what attaches domains to identity providers."""
+    return cast("Identity", _built(settings.BACKENDS["identity"]))
 
 
 def resolver() -> Lookups:

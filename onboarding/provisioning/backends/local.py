@@ -8,6 +8,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from onboarding.provisioning.backends import local_keys
+from onboarding.provisioning.backends.local_identity import LocalIdentity
 from onboarding.provisioning.backends.local_mail import LocalMail
 from onboarding.provisioning.backends.local_storage import LocalStorage
 from onboarding.provisioning.backends.names import normal, years_later, years_needed
@@ -17,7 +18,7 @@ from onboarding.provisioning.backends.world import changing, log, opened
 from onboarding.provisioning.backends.zone_files import written
 from onboarding.provisioning.errors import Refused
 
-__all__ = ["LocalDns", "LocalMail", "LocalRegistrar", "LocalStorage"]
+__all__ = ["LocalDns", "LocalIdentity", "LocalMail", "LocalRegistrar", "LocalStorage"]
 
 NAME_SERVERS = ("ns1.suite.example.", "ns2.suite.example.")
 # The shared zone is there from the start, and is the product's own.

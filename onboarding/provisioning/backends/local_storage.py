@@ -4,8 +4,9 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
+from collections.abc import Iterator
 
-from onboarding.provisioning.backends.protocols import Secret, Space
+from onboarding.provisioning.backends.protocols import Owned, Secret, Space
 from onboarding.provisioning.backends.world import changing, log, opened
 from onboarding.provisioning.errors import Refused, Unavailable
 
@@ -62,17 +63,69 @@ class LocalStorage:
                 raise Unavailable("not_stored", "Le fichier d’essai ne se relit pas.")
             world.execute("DELETE FROM objects WHERE space = ? AND name = ?", (space, _PROBE))
 
-    def put(self, access_key: str, secret: str, space: str, name: str, body: bytes) -> None:
+    def enforce(self, space: str) -> Space:
+        """Nothing to do: the quota is compared at each write, in its transaction."""
+        return self.space(space)
+
+    def ensure_no_key(self, space: str) -> None:
+        """Withdraw the key."""
+        with changing() as world:
+            world.execute("DELETE FROM space_keys WHERE space = ?", (space,))
+
+    def ensure_no_space(self, space: str, *, owner: str) -> None:
+        """Delete the space, its objects and its key."""
+        with changing() as world:
+            row = world.execute("SELECT owner FROM spaces WHERE name = ?", (space,)).fetchone()
+            if row is None:
+                return
+            if row["owner"] != owner:
+                raise Refused("conflict", f"L’espace {space} a été fait par quelqu’un d’autre : il reste.")
+            world.execute("DELETE FROM objects WHERE space = ?", (space,))
+            world.execute("DELETE FROM space_keys WHERE space = ?", (space,))
+            world.execute("DELETE FROM spaces WHERE name = ?", (space,))
+
+    def spaces(self) -> Iterator[Owned]:
+        """Yield every space, by name."""
+        with opened() as world:
+            rows = world.execute("SELECT name, owner FROM spaces ORDER BY name").fetchall()
+        yield from (Owned(row["name"], row["owner"]) for row in rows)
+
+    def export_objects(self, space: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Yield the objects by name; each content in one piece, read when its turn comes."""
+        with opened() as world:
+            self._space(world, space)
+            names = world.execute("SELECT name FROM objects WHERE space = ? ORDER BY name", (space,)).fetchall()
+        for (name,) in names:
+            with opened() as world:
+                row = world.execute("SELECT body FROM objects WHERE space = ? AND name = ?", (space, name)).fetchone()
+            if row is not None:  # deleted by its holder meanwhile
+                yield name, iter((row["body"],))
+
+    def put(self, key: Secret, space: str, name: str, body: bytes) -> None:
         """Store an object, as the holder of a key would. `Refused`: "denied", or "quota" when it does not fit."""
         with changing() as world:
-            row = world.execute("SELECT * FROM space_keys WHERE access_key = ?", (access_key,)).fetchone()
-            if (
-                row is None
-                or row["space"] != space
-                or not hmac.compare_digest(row["hash"], _hashed(secret, row["salt"]))
-            ):
-                raise Refused("denied", "Cette clé n’ouvre pas cet espace.")
+            self._enter(world, key, space)
             self._put(world, space, name, body)
+
+    def get(self, key: Secret, space: str, name: str) -> bytes | None:
+        """Read an object back, as the holder of a key would; None when there is none. `Refused("denied")`."""
+        with opened() as world:
+            self._enter(world, key, space)
+            row = world.execute("SELECT body FROM objects WHERE space = ? AND name = ?", (space, name)).fetchone()
+        return None if row is None else bytes(row["body"])
+
+    def delete(self, key: Secret, space: str, name: str) -> None:
+        """Delete an object, as the holder of a key would. `Refused("denied")`."""
+        with changing() as world:
+            self._enter(world, key, space)
+            world.execute("DELETE FROM objects WHERE space = ? AND name = ?", (space, name))
+
+    @staticmethod
+    def _enter(world: sqlite3.Connection, key: Secret, space: str) -> None:
+        row = world.execute("SELECT * FROM space_keys WHERE access_key = ?", (key.access_key,)).fetchone()
+        known = row is not None and hmac.compare_digest(row["hash"], _hashed(key.secret, row["salt"]))
+        if not known or row["space"] != space:
+            raise Refused("denied", "Cette clé n’ouvre pas cet espace.")
 
     def _put(self, world: sqlite3.Connection, space: str, name: str, body: bytes) -> None:
         quota = self._space(world, space)["quota"]

@@ -8,7 +8,7 @@ Any method may raise `NotYet`, `Unavailable` or `Refused`, and nothing else.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -73,8 +73,8 @@ class Access:
     `url` leads straight in (a provider's own one-time code) until `expires_at`; without it, `password` is what to type.
     """
 
-    url: str | None = None
-    password: str | None = None
+    url: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
     expires_at: datetime | None = None
 
 

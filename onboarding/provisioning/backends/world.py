@@ -46,18 +46,24 @@ CREATE TABLE log (
 );
 CREATE TRIGGER log_keeps BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END;
 CREATE TRIGGER log_stays BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END;
-PRAGMA user_version = 1;
 """
-# What came later, in order: each brings a file from one version to the next, and is never edited once released.
-_LATER = (
-    """
+_DNS = """
 ALTER TABLE names ADD COLUMN expires_at TEXT;
 UPDATE names SET expires_at = strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', '+1 year');
 ALTER TABLE zones ADD COLUMN signing_key TEXT;
-PRAGMA user_version = 2;
-""",
-)
-_VERSION = 1 + len(_LATER)
+"""
+_MAIL = """
+ALTER TABLE mailboxes ADD COLUMN active INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE mailboxes ADD COLUMN quota INTEGER;
+ALTER TABLE mailboxes ADD COLUMN salt BLOB;
+ALTER TABLE mailboxes ADD COLUMN hash BLOB;
+ALTER TABLE messages ADD COLUMN folder TEXT NOT NULL DEFAULT 'INBOX';
+ALTER TABLE messages ADD COLUMN received_at TEXT;
+ALTER TABLE messages ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX messages_address ON messages (address);
+"""
+# In order: a file made before the last ones receives them when it is next opened.
+SCHEMAS: tuple[str, ...] = (_SCHEMA, _DNS, _MAIL)
 
 
 @contextlib.contextmanager
@@ -70,7 +76,7 @@ def opened() -> Iterator[sqlite3.Connection]:
         with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
-            if _version(connection) < _VERSION:
+            if _version(connection) < len(SCHEMAS):
                 _upgrade(connection)
             yield connection
     except (sqlite3.Error, OSError) as error:
@@ -103,9 +109,10 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")  # the others wait here while one of us writes the schema
     try:
-        for script in (_SCHEMA, *_LATER)[_version(connection) :]:
+        for script in SCHEMAS[_version(connection) :]:
             for statement in _statements(script):
                 connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(SCHEMAS)}")
         connection.execute("COMMIT")
     except sqlite3.Error:
         connection.execute("ROLLBACK")
@@ -138,7 +145,10 @@ def listing() -> dict[str, Any]:
             ),
             "mail_domains": rows("SELECT name, owner, quota, dkim_public FROM mail_domains ORDER BY name"),
             "mailboxes": _decoded(
-                rows("SELECT address, domain, owner, kind, display_name, targets FROM mailboxes ORDER BY address"),
+                rows(
+                    "SELECT address, domain, owner, kind, display_name, targets, active, quota FROM mailboxes"
+                    " ORDER BY address"
+                ),
                 "targets",
             ),
             "messages": rows("SELECT address, count(*) AS count FROM messages GROUP BY address ORDER BY address"),
