@@ -69,6 +69,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before the redirection to HTTPS, which asks for one of our own names: it answers by both.
+    "onboarding.provisioning.discovery.MailDiscovery",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "suite.middleware.RequestId",
@@ -181,6 +183,10 @@ CELERY_BEAT_SCHEDULE = {
     "provisioning: first credentials": {"task": "onboarding.provisioning.tasks.sweep_access", "schedule": 10.0},
     "audits: look again": {"task": "onboarding.audits.tasks.look_again", "schedule": 60.0},
     "audits: wake the campaign": {"task": "onboarding.audits.tasks.sweep", "schedule": 30.0},
+    "provisioning: rectify the parents": {
+        "task": "onboarding.provisioning.tasks.rectify_parents",
+        "schedule": 10.0,
+    },
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "intake: look at names outside": {"task": "onboarding.intake.tasks.sweep_names", "schedule": 5.0},
     "intake: keep what is known of names fresh": {"task": "onboarding.intake.tasks.refresh_names", "schedule": 60.0},
@@ -376,6 +382,12 @@ DIMAIL_WEBMAIL_URL = env.str("DIMAIL_WEBMAIL_URL", "")
 DIMAIL_TIMEOUT = env.float("DIMAIL_TIMEOUT", 20.0)
 # Whether this dimail deletes mailboxes (call 18); if not, its people do, and the step waits for them.
 DIMAIL_DELETES = env.bool("DIMAIL_DELETES", False)
+# Names ordered from Gandi. The holder is JSON as its API takes a contact (given, family, orgname, email, streetaddr,
+# zip, city, country, phone, type).
+GANDI_URL = env.str("GANDI_URL", "https://api.gandi.net/v5")
+GANDI_TOKEN = env.str("GANDI_TOKEN", "")
+GANDI_SHARING_ID = env.str("GANDI_SHARING_ID", "")
+GANDI_HOLDER = env.json("GANDI_HOLDER", default={})
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).
