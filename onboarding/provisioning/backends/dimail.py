@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from onboarding.provisioning import backends
 from onboarding.provisioning.backends import dimail_report
-from onboarding.provisioning.backends.addresses import checked, checked_domain, checked_mailbox, parted
+from onboarding.provisioning.backends.addresses import checked, checked_domain, checked_mailbox, parted, refuse_loop
 from onboarding.provisioning.backends.dimail_client import Client, at
 from onboarding.provisioning.backends.dimail_items import mailbox_of, names_of
 from onboarding.provisioning.backends.expected_records import spec_of
@@ -39,9 +39,8 @@ class DimailMail:
     """Domains, mailboxes and aliases at dimail."""
 
     def __init__(self) -> None:
-        missing = [
-            name for name in ("DIMAIL_URL", "DIMAIL_CREDENTIALS", "DIMAIL_WEBMAIL_URL") if not getattr(settings, name)
-        ]
+        needed = ("DIMAIL_URL", "DIMAIL_CREDENTIALS", "DIMAIL_WEBMAIL_URL")
+        missing = [name for name in needed if not getattr(settings, name)]
         if missing:
             raise ImproperlyConfigured(f"{', '.join(missing)} must be set")
         self._client = Client()
@@ -370,7 +369,10 @@ class DimailMail:
             raise Refused("no_target", f"La redirection {address} ne mène nulle part : chez dimail, elle n’existe pas.")
         local_part, domain = parted(address)
         wanted = {target.lower() for target in targets}
-        present = self._aliases(domain).get(local_part, set())
+        aliases = self._aliases(domain)
+        others = [Mailbox(f"{name}@{domain}", "redirect", "", tuple(leads)) for name, leads in aliases.items()]
+        refuse_loop(Mailbox(address, "redirect", "", targets), others)
+        present = aliases.get(local_part, set())
         for target in sorted(wanted - present):
             body = {"user_name": local_part, "destination": target}
             path = at("domains", domain, "aliases")

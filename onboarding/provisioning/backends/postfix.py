@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg.rows import dict_row
 
 from onboarding.provisioning import backends
-from onboarding.provisioning.backends.addresses import checked, checked_domain, checked_mailbox
+from onboarding.provisioning.backends.addresses import checked, checked_domain, checked_mailbox, refuse_loop
 from onboarding.provisioning.backends.mail_content import Content
 from onboarding.provisioning.backends.passwords import chosen, hashed
 from onboarding.provisioning.backends.protocols import Access, Mailbox, MailSpec, Owned
@@ -139,6 +139,8 @@ class PostfixDovecotMail:
     def ensure_mailbox_settings(self, mailbox: Mailbox) -> None:
         """Name the mailbox; direct it if it is a redirect."""
         checked_mailbox(mailbox)
+        if mailbox.targets:
+            refuse_loop(mailbox, self.mailboxes(mailbox.address.lower().rpartition("@")[2]))
         with self._changing() as connection:
             row = self._mailbox(connection, mailbox.address, lock=True)
             address = row["address"]

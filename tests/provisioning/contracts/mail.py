@@ -194,6 +194,19 @@ class MailContract:
         assert refused(lambda: mail.ensure_mailbox_settings(wrong)) in {"invalid_target", "loop"}
         assert sorted(self.seen(mail, self.redirect.address).targets) == sorted(self.redirect.targets)
 
+    @needs("ensure_mailbox")
+    def test_redirects_that_would_lead_to_each_other_are_refused(self, mail: Mail) -> None:
+        names = [f"{name}@{DOMAIN}" for name in ("un", "deux", "trois")]
+        outside = "a.b@ailleurs.fr"
+        boxes = [
+            Mailbox(address, "redirect", "", (outside, target))
+            for address, target in zip(names, [*names[1:], outside], strict=True)
+        ]
+        self.ready(mail, *boxes)
+        back = Mailbox(names[2], "redirect", "", (outside, names[0].upper()))
+        assert refused(lambda: mail.ensure_mailbox_settings(back)) == "loop"
+        assert self.seen(mail, names[2]).targets == (outside,)
+
     @needs("ensure_active", "ensure_mailbox")
     def test_shuts_and_opens_a_mailbox_of_ours(self, mail: Mail) -> None:
         self.ready(mail, self.person)
