@@ -1,5 +1,6 @@
 """The self-hosted mail stack: real Postfix, Dovecot and opendkim, driven by the product's own backend."""
 
+import functools
 import imaplib
 import shutil
 import smtplib
@@ -234,6 +235,17 @@ class TestJourney:
         assert told.count(b"\\Seen") == 1
         assert told.count(b"04-Mar-2019") == 2
 
+    def test_old_mail_comes_to_several_mailboxes_in_turn(self, mail: PostfixDovecotMail) -> None:
+        other = f"zoe@{DOMAIN}"
+        mail.ensure_mailbox(Mailbox(other, "personal", "Zoé"), owner=OURS)
+        for number in range(3):
+            for address in (self.box, self.box, other):
+                mail.import_message(address, "Vieux/2019", message(f"n{number}"), received_at=OLD, seen=False)
+        assert (len(list(mail.export_messages(self.box))), len(list(mail.export_messages(other)))) == (6, 3)
+        for folder in ("", "a//b", "../../etc", "/a"):
+            put = functools.partial(mail.import_message, other, folder, b"x", received_at=OLD, seen=False)
+            assert refused(put) == "invalid_folder"
+
     def test_a_deleted_mailbox_leaves_nothing_to_the_next_of_its_name(
         self, mail: PostfixDovecotMail, stack: Stack
     ) -> None:
@@ -251,6 +263,8 @@ class TestJourney:
         assert list(mail.export_messages(self.box)) == []
         assert mail.mailboxes(DOMAIN)[0].used == 0
         assert not self.enters(stack, password)
+        mail.import_message(self.box, "Secret", message("neuf"), received_at=OLD, seen=True)
+        assert list(mail.export_messages(self.box)) == [("Secret", message("neuf"))]
 
     def test_the_check_of_delivery_goes_by_the_mx_and_leaves_nothing(
         self, mail: PostfixDovecotMail, stack: Stack, dns: type[OurDns]

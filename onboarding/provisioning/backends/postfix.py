@@ -164,13 +164,16 @@ class PostfixDovecotMail:
             )
 
     def ensure_mailbox_quota(self, address: str, quota: int | None) -> None:
-        """Bound the mailbox."""
+        """Bound the mailbox; what it holds is asked of Dovecot, whose count in the database comes a little later."""
         with self._changing() as connection:
-            row = self._mailbox(connection, address, lock=True)
-            if row["quota"] == quota:
-                return
-            if quota is not None and quota < row["used"]:
+            row = self._mailbox(connection, address)
+        if row["quota"] == quota:
+            return
+        if quota is not None and row["kind"] != "redirect":
+            self._content.settle()
+            if quota < self._content.used(row["address"]):
                 raise Refused("below_use", f"La boîte {address} contient déjà plus que ce quota.")
+        with self._changing() as connection:
             connection.execute("UPDATE mailboxes SET quota = %s WHERE address = %s", (quota, row["address"]))
 
     def ensure_no_mailbox(self, address: str, *, owner: str) -> None:
@@ -190,6 +193,7 @@ class PostfixDovecotMail:
 
     def mailboxes(self, domain: str) -> tuple[Mailbox, ...]:
         """Return the mailboxes of the domain."""
+        self._content.settle()
         with self._changing() as connection:
             self._domain(connection, domain)
             rows = connection.execute(
@@ -228,11 +232,13 @@ class PostfixDovecotMail:
 
     def import_message(self, address: str, folder: str, raw: bytes, *, received_at: datetime, seen: bool) -> None:
         """Store an old message."""
-        self._content.put(self._box(address), folder, raw, received_at=received_at, seen=seen)
+        row = self._box(address)
+        place = str(row["place"])
+        self._content.put(row["address"], folder, raw, place=place, received_at=received_at, seen=seen)
 
     def export_messages(self, address: str) -> Iterator[tuple[str, bytes]]:
         """Yield all that the mailbox holds."""
-        yield from self._content.messages(self._box(address))
+        yield from self._content.messages(self._box(address)["address"])
 
     def check_delivery(self, address: str) -> None:
         """Send a message to the first of the domain's exchangers, and find it again; a redirect is only asked."""
@@ -344,13 +350,13 @@ class PostfixDovecotMail:
             raise Refused("unknown_mailbox", f"La boîte {address} n’existe pas.")
         return row
 
-    def _box(self, address: str) -> str:
-        """Return the address of a mailbox that keeps messages."""
+    def _box(self, address: str) -> dict[str, Any]:
+        """Return the row of a mailbox that keeps messages."""
         with self._changing() as connection:
             row = self._mailbox(connection, address)
         if row["kind"] == "redirect":
             raise Refused("unsupported", f"{address} est une redirection : elle ne garde aucun message.")
-        return str(row["address"])
+        return row
 
     @staticmethod
     def _ours(row: Mapping[str, Any], owner: str) -> Mapping[str, Any]:
