@@ -388,6 +388,14 @@ GANDI_URL = env.str("GANDI_URL", "https://api.gandi.net/v5")
 GANDI_TOKEN = env.str("GANDI_TOKEN", "")
 GANDI_SHARING_ID = env.str("GANDI_SHARING_ID", "")
 GANDI_HOLDER = env.json("GANDI_HOLDER", default={})
+# Messages (backends.messages): its provisioning API, an API key (with its channel; older instances have none), and
+# what each domain is told.
+MESSAGES_URL = env.str("MESSAGES_URL", "")
+MESSAGES_CHANNEL_ID = env.str("MESSAGES_CHANNEL_ID", "")
+MESSAGES_API_KEY = env.str("MESSAGES_API_KEY", "")
+MESSAGES_TIMEOUT = env.float("MESSAGES_TIMEOUT", 10.0)
+MESSAGES_OIDC_AUTOJOIN = env.bool("MESSAGES_OIDC_AUTOJOIN", True)
+MESSAGES_IDENTITY_SYNC = env.bool("MESSAGES_IDENTITY_SYNC", False)
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).
