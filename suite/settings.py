@@ -305,6 +305,7 @@ LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
 # Self-hosted mail (backends.postfix): its own database, Dovecot's master user, and what a domain publishes.
 POSTFIX_DATABASE_URL = env.str("POSTFIX_DATABASE_URL", "")
 POSTFIX_IMAP_URL = env.str("POSTFIX_IMAP_URL", "")
+POSTFIX_DOVEADM_URL = env.str("POSTFIX_DOVEADM_URL", "")
 POSTFIX_MX = env.list("POSTFIX_MX", default=[])
 POSTFIX_SPF = env.str("POSTFIX_SPF", "")
 POSTFIX_DKIM_SELECTOR = env.str("POSTFIX_DKIM_SELECTOR", "suite")
