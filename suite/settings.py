@@ -370,6 +370,7 @@ PROCONNECT_PARTNERS_PROXY = env.str("PROCONNECT_PARTNERS_PROXY", "")
 # Self-hosted mail (backends.postfix): its own database, Dovecot's master user, and what a domain publishes.
 POSTFIX_DATABASE_URL = env.str("POSTFIX_DATABASE_URL", "")
 POSTFIX_IMAP_URL = env.str("POSTFIX_IMAP_URL", "")
+POSTFIX_DOVEADM_URL = env.str("POSTFIX_DOVEADM_URL", "")
 POSTFIX_MX = env.list("POSTFIX_MX", default=[])
 POSTFIX_SPF = env.str("POSTFIX_SPF", "")
 POSTFIX_DKIM_SELECTOR = env.str("POSTFIX_DKIM_SELECTOR", "suite")

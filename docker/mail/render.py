@@ -27,12 +27,15 @@ SECRET = re.compile(r"[A-Za-z0-9._~-]*")
 
 def values(env: Mapping[str, str], destination: Path) -> dict[str, str]:
     """Return what each @NAME@ stands for. SystemExit, naming it, for a variable that is missing or unfit."""
-    missing = [name for name in ("POSTFIX_DATABASE_URL", "POSTFIX_IMAP_URL", "MAIL_HOSTNAME") if not env.get(name)]
+    needed = ("POSTFIX_DATABASE_URL", "POSTFIX_IMAP_URL", "POSTFIX_DOVEADM_URL", "MAIL_HOSTNAME")
+    missing = [name for name in needed if not env.get(name)]
     if missing:
         raise SystemExit(f"Missing: {', '.join(missing)}")
     database, imap = urlsplit(env["POSTFIX_DATABASE_URL"]), urlsplit(env["POSTFIX_IMAP_URL"])
     password, master = unquote(database.password or ""), unquote(imap.password or "")
-    if not (SECRET.fullmatch(password) and SECRET.fullmatch(master)):
+    doveadm = urlsplit(env["POSTFIX_DOVEADM_URL"])
+    key = unquote(doveadm.password or "")
+    if not (SECRET.fullmatch(password) and SECRET.fullmatch(master) and SECRET.fullmatch(key) and key):
         raise SystemExit("Use only letters, digits and . _ ~ - in these passwords: four programs quote them otherwise.")
     salt = secrets.token_hex(8)
     derived = hashlib.pbkdf2_hmac("sha1", master.encode(), salt.encode(), 50_000).hex()
@@ -58,6 +61,9 @@ def values(env: Mapping[str, str], destination: Path) -> dict[str, str]:
         "MASTER": unquote(imap.username or ""),
         "MASTER_HASH": f"{{PBKDF2}}$1${salt}$50000${derived}",
         "MASTER_NETS": env.get("MASTER_NETS", "127.0.0.1/32,::1/128"),
+        "DOVEADM_KEY": key,
+        "DOVEADM_LISTEN": doveadm.hostname or "127.0.0.1",
+        "DOVEADM_PORT": str(doveadm.port or 8083),
         "VMAIL_UID": str(owner.pw_uid),
         "VMAIL_GID": str(owner.pw_gid),
         "VMAIL_GROUP": grp.getgrgid(owner.pw_gid).gr_name,

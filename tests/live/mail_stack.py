@@ -103,8 +103,9 @@ class Stack:
 
     def __init__(self, place: Path, database_url: str) -> None:
         self.place, self.database_url = place, database_url
-        self.smtp, self.submission, self.imap, self.imaps, self.sink = (free_port() for _ in range(5))
+        self.smtp, self.submission, self.imap, self.imaps, self.sink, doveadm = (free_port() for _ in range(6))
         self.imap_url = f"imap://suite:{MASTER}@127.0.0.1:{self.imap}"
+        self.doveadm_url = f"http://:key-of-the-tests@127.0.0.1:{doveadm}"
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -117,6 +118,7 @@ class Stack:
             **os.environ,
             "POSTFIX_DATABASE_URL": self.database_url,
             "POSTFIX_IMAP_URL": self.imap_url,
+            "POSTFIX_DOVEADM_URL": self.doveadm_url,
             "MAIL_HOSTNAME": "mx.mail.example",
             "MAIL_STATE": str(self.place / "state"),
             "MAIL_STORE": str(self.place / "mail"),

@@ -43,6 +43,7 @@ def stack() -> Iterator[Stack]:
 def mail(stack: Stack, settings: Settings) -> PostfixDovecotMail:
     settings.POSTFIX_DATABASE_URL = stack.database_url
     settings.POSTFIX_IMAP_URL = stack.imap_url
+    settings.POSTFIX_DOVEADM_URL = stack.doveadm_url
     settings.POSTFIX_SMTP_PORT = stack.smtp
     settings.POSTFIX_MX = ["10 mx.mail.example"]
     settings.POSTFIX_SPF = "include:_spf.mail.example"
@@ -114,6 +115,17 @@ class TestJourney:
                 return [part[1] for part in parts if isinstance(part, tuple)]
             assert time.monotonic() < deadline, stack.said()
             time.sleep(0.1)
+
+    def ends(self, session: imaplib.IMAP4) -> bool:
+        """Tell whether the server ends a session within a few seconds."""
+        deadline = time.monotonic() + 10
+        try:
+            while time.monotonic() < deadline:
+                session.noop()
+                time.sleep(0.1)
+        except (imaplib.IMAP4.abort, OSError):
+            return True
+        return False
 
     def enters(self, stack: Stack, password: str) -> bool:
         try:
@@ -206,6 +218,21 @@ class TestJourney:
         assert kept is not None
         assert kept[0].startswith("{ARGON2ID}$argon2id$")
         assert second not in stack.said()
+
+    @pytest.mark.parametrize("act", ["shut", "password"])
+    def test_whoever_is_inside_is_thrown_out(self, mail: PostfixDovecotMail, stack: Stack, act: str) -> None:
+        password = mail.issue_access(self.box).password
+        assert password
+        context = ssl.create_default_context(cafile=stack.place / "cert.pem")
+        session = imaplib.IMAP4_SSL("localhost", stack.imaps, ssl_context=context, timeout=20)
+        session.login(self.box, password)
+        assert session.noop()[0] == "OK"
+        if act == "shut":
+            mail.ensure_active(self.box, active=False, owner=OURS)
+        else:
+            mail.issue_access(self.box)
+        assert self.ends(session)
+        session.shutdown()
 
     def test_a_redirect_leads_to_each_of_its_targets(self, mail: PostfixDovecotMail, stack: Stack) -> None:
         redirect = Mailbox(f"contact@{DOMAIN}", "redirect", "Contact", (self.box, "b@ailleurs.example"))

@@ -3,6 +3,7 @@
 The servers look each thing up when they need it: what is committed here holds from the next message or login on.
 """
 
+import base64
 import contextlib
 import smtplib
 import time
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 from cryptography.hazmat.primitives import serialization
@@ -24,6 +26,7 @@ from onboarding.provisioning.backends.addresses import checked, checked_domain, 
 from onboarding.provisioning.backends.mail_content import Content
 from onboarding.provisioning.backends.passwords import chosen, hashed
 from onboarding.provisioning.backends.protocols import Access, Mailbox, MailSpec, Owned
+from onboarding.provisioning.backends.provider_http import Server
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 
 TIMEOUT = 10  # seconds, for one statement or one SMTP answer
@@ -46,6 +49,11 @@ class PostfixDovecotMail:
         if missing:
             raise ImproperlyConfigured(f"{', '.join(missing)} must be set")
         self._content = Content(settings.POSTFIX_IMAP_URL)
+        self._doveadm: Server | None = None
+        if settings.POSTFIX_DOVEADM_URL:
+            parts = urlsplit(settings.POSTFIX_DOVEADM_URL)
+            bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+            self._doveadm = Server("Dovecot", bare, timeout=TIMEOUT)
 
     # Domains
 
@@ -162,6 +170,8 @@ class PostfixDovecotMail:
             connection.execute(
                 "UPDATE mailboxes SET active = %s WHERE address = %s AND active <> %s", (active, row["address"], active)
             )
+        if not active:
+            self._end_sessions(row["address"])
 
     def ensure_mailbox_quota(self, address: str, quota: int | None) -> None:
         """Bound the mailbox; what it holds is asked of Dovecot, whose count in the database comes a little later."""
@@ -186,6 +196,7 @@ class PostfixDovecotMail:
             self._ours(row, owner)
             connection.execute("UPDATE mailboxes SET active = false, password = NULL WHERE address = %s", (address,))
         if row["kind"] != "redirect":
+            self._end_sessions(address)
             self._content.empty(address)
         with self._changing() as connection:
             connection.execute("DELETE FROM mailboxes WHERE address = %s AND place = %s", (address, row["place"]))
@@ -228,6 +239,7 @@ class PostfixDovecotMail:
             if not row["active"]:
                 raise Refused("inactive", f"La boîte {address} est fermée : rouvrez-la d’abord.")
             connection.execute("UPDATE mailboxes SET password = %s WHERE address = %s", (kept, row["address"]))
+        self._end_sessions(row["address"])
         return Access(password=password)
 
     def import_message(self, address: str, folder: str, raw: bytes, *, received_at: datetime, seen: bool) -> None:
@@ -263,6 +275,15 @@ class PostfixDovecotMail:
                 return True
             time.sleep(_BETWEEN)
         return False
+
+    def _end_sessions(self, address: str) -> None:
+        """Throw out whoever is in the mailbox: a session outlives the password that opened it."""
+        if self._doveadm is None:
+            return
+        server, key = self._doveadm, unquote(urlsplit(settings.POSTFIX_DOVEADM_URL).password or "")
+        headers = {"Authorization": f"X-Dovecot-API {base64.b64encode(key.encode()).decode()}"}
+        # « Nobody was there » is an error to doveadm, inside a 200, and what we want.
+        server.call("POST", "/doveadm/v1", headers=headers, expected=(200,), json=[["kick", {"mask": [address]}, "1"]])
 
     def _exchanger(self, domain: str) -> str:
         """Return an address of the domain's first exchanger, which must be one of ours."""
