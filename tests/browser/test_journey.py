@@ -80,7 +80,7 @@ def ask(page: Page, name: str, code: str, *, scripts: bool) -> None:
         fill(page)
         follow(page.get_by_role("button", name="Enregistrer et continuer").last)
     look(page, scripts=scripts)
-    for declaration in ("Je certifie que", "Je certifie être", "J’accepte les conditions"):
+    for declaration in ("Je certifie que", "Je certifie être", "J’ai lu et j’accepte"):
         page.get_by_label(declaration).check(force=True)
     follow(page.get_by_role("button", name="Transmettre ma demande"))
     look(page, scripts=scripts)
