@@ -10,7 +10,7 @@ from django.utils import timezone
 from onboarding.intake import availability, name_notifications, rules
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, NameChoice
-from onboarding.intake.moves import APPROVE, STREAM, GuardFailed, NotAllowed, WrongState, authorise
+from onboarding.intake.moves import APPROVE, REQUEST_CHANGES, STREAM, GuardFailed, NotAllowed, WrongState, authorise
 from onboarding.intake.name_models import LostName, NameQuestion
 from onboarding.provisioning.models import Deployment
 from suite.accounts.models import User
@@ -30,7 +30,7 @@ def accepted(dossier: Dossier, choice: NameChoice) -> bool:
 def ask(dossier: Dossier, rank: int, *, by: User) -> NameQuestion:
     """Ask the commune whether this alternative suits it; asking again what is not answered changes nothing."""
     dossier = _locked(dossier)
-    authorise(APPROVE, dossier, by)
+    authorise(REQUEST_CHANGES, dossier, by)  # a question to the commune, as a correction is
     if dossier.status not in APPROVE.sources:
         raise WrongState(dossier)
     choice = dossier.names.filter(rank=rank).exclude(fqdn="").first()
