@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test test-fast test-proconnect bench-audits bench-desk lint types format requirements
+.PHONY: install demo test test-fast test-proconnect bench-audits bench-desk rehearse lint types format requirements
 .DEFAULT_GOAL := demo
 
 # The environment, rebuilt only when the requirements change.
@@ -38,6 +38,10 @@ bench-audits: install
 # The operators' pages with 35,000 dossiers and 400,000 events; DOSSIERS=3500 for a short run. Last line: JSON.
 bench-desk: install
 	@$(BIN)/python -m tests.benchmarks.desk
+
+# The country onboarded by the real engine, faults injected, on servers of its own: COMMUNES=31615 for all.
+rehearse: install
+	@$(BIN)/python manage.py rehearse --communes $(or $(COMMUNES),1000) --workers $(or $(WORKERS),2) --faults $(or $(FAULTS),0.05) --seed $(or $(SEED),1) --json
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -20,6 +20,7 @@ from onboarding.intake.personal_models import ErasureRequest
 from onboarding.intake.proposal_models import Proposal
 from onboarding.intake.thread_models import Message
 from onboarding.provisioning.models import Deployment
+from onboarding.provisioning.move_models import Cutover, Renewal
 from suite.accounts.administrator_models import AdministratorChange
 from suite.accounts.block_models import AccountBlock
 from suite.accounts.mandate_models import MandateProof
@@ -144,6 +145,15 @@ def samples() -> dict[str, Any]:
         "asked": AccessRequest(user=person, organization=commune, message="Je remplace la secrétaire."),
         "erased": ["account"],
         "admitted": True,
+        "address": "mairie@ile-essai.fr",
+        "note": "L’ancien serveur refuse cet identifiant ou ce mot de passe.",
+        "brought": 1234,
+        "failed": 2,
+        "external": True,
+        "ours": True,
+        "days": 30,
+        "cutover": Cutover(deployment=deployment, at=soon, note="Le DNS ne répond pas."),
+        "renewal": Renewal(deployment=deployment, expires_at=soon),
         "sections": [Section("Demandes en retard", (("D-2026-00044, L’Île-d’Essai", url),))],
     }
 
@@ -204,6 +214,30 @@ CASES: dict[str, dict[str, Mapping[str, Any]]] = {
     "thread_message": {
         "": {**_written(), "answers": True},
         "edited": {**_written(), "edited": True, "files": 2},
+    },
+    "cutover_told": {
+        what: {"what": what}
+        for what in (
+            "planned",
+            "cancelled",
+            "week",
+            "ttl",
+            "eve",
+            "now",
+            "postponed",
+            "verified",
+            "late",
+            "unverified",
+            "reverting",
+            "reverted",
+        )
+    },
+    "mail_import_done": {"": {}, "whole": {"failed": 0}},
+    "renewal_due": {
+        "": {},
+        "failed": {"renewal": Renewal(automatic=True, expires_at=timezone.now(), note="Solde insuffisant.")},
+        "external": {"ours": False},
+        "over": {"over": True},
     },
     "welcome": {"": {}, "gaps": {"gaps": 2}},
     "blocked_steps": {"": {"count": 3, "since": timezone.now() - dt.timedelta(days=2)}},

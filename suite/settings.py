@@ -69,6 +69,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before the redirection to HTTPS, which asks for one of our own names: it answers by both.
+    "onboarding.provisioning.discovery.MailDiscovery",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "suite.middleware.RequestId",
@@ -179,6 +181,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
     },
     "provisioning: first credentials": {"task": "onboarding.provisioning.tasks.sweep_access", "schedule": 10.0},
+    "audits: look again": {"task": "onboarding.audits.tasks.look_again", "schedule": 60.0},
+    "audits: wake the campaign": {"task": "onboarding.audits.tasks.sweep", "schedule": 30.0},
+    "provisioning: rectify the parents": {
+        "task": "onboarding.provisioning.tasks.rectify_parents",
+        "schedule": 10.0,
+    },
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "intake: look at names outside": {"task": "onboarding.intake.tasks.sweep_names", "schedule": 5.0},
     "intake: keep what is known of names fresh": {"task": "onboarding.intake.tasks.refresh_names", "schedule": 60.0},
@@ -374,12 +382,28 @@ DIMAIL_WEBMAIL_URL = env.str("DIMAIL_WEBMAIL_URL", "")
 DIMAIL_TIMEOUT = env.float("DIMAIL_TIMEOUT", 20.0)
 # Whether this dimail deletes mailboxes (call 18); if not, its people do, and the step waits for them.
 DIMAIL_DELETES = env.bool("DIMAIL_DELETES", False)
+# Names ordered from Gandi. The holder is JSON as its API takes a contact (given, family, orgname, email, streetaddr,
+# zip, city, country, phone, type).
+GANDI_URL = env.str("GANDI_URL", "https://api.gandi.net/v5")
+GANDI_TOKEN = env.str("GANDI_TOKEN", "")
+GANDI_SHARING_ID = env.str("GANDI_SHARING_ID", "")
+GANDI_HOLDER = env.json("GANDI_HOLDER", default={})
+# Messages (backends.messages): its provisioning API, an API key (with its channel; older instances have none), and
+# what each domain is told.
+MESSAGES_URL = env.str("MESSAGES_URL", "")
+MESSAGES_CHANNEL_ID = env.str("MESSAGES_CHANNEL_ID", "")
+MESSAGES_API_KEY = env.str("MESSAGES_API_KEY", "")
+MESSAGES_TIMEOUT = env.float("MESSAGES_TIMEOUT", 10.0)
+MESSAGES_OIDC_AUTOJOIN = env.bool("MESSAGES_OIDC_AUTOJOIN", True)
+MESSAGES_IDENTITY_SYNC = env.bool("MESSAGES_IDENTITY_SYNC", False)
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).
 AUDIT_USER_AGENT = env.str("AUDIT_USER_AGENT", f"LaSuiteTerritoriale-Audit/1.0 (+{PUBLIC_BASE_URL}/referentiel/)")
 AUDIT_CA_FILE = env.str("AUDIT_CA_FILE", "")
 AUDIT_SMTP_PORT = env.int("AUDIT_SMTP_PORT", 25)
+AUDIT_DAILY = env.bool("AUDIT_DAILY", False)  # look at every collectivité once a day, and at failures again
+AUDIT_QUERIES_PER_SECOND = env.float("AUDIT_QUERIES_PER_SECOND", 500.0)  # all workers together; 0: no limit
 AUDIT_HTTP_PORT, AUDIT_HTTPS_PORT = env.int("AUDIT_HTTP_PORT", 80), env.int("AUDIT_HTTPS_PORT", 443)
 # An MMDB file that says where addresses are (any with `country.iso_code`); without one nothing is located.
 GEOIP_DATABASE = env.str("GEOIP_DATABASE", "")

@@ -50,6 +50,11 @@ NEEDS = (
     Need(("postfix",), "postfix postfix-pgsql", "tests/live/test_postfix_dovecot.py"),
     Need(("dovecot",), "dovecot-imapd dovecot-lmtpd dovecot-pgsql", "tests/live/test_postfix_dovecot.py"),
     Need(("opendkim",), "opendkim libopendbx1-pgsql", "tests/live/test_postfix_dovecot.py"),
+    Need(("pdns_server",), "pdns-server pdns-backend-sqlite3", "tests/live/test_powerdns.py"),
+    Need(("pdns_server",), "pdns-server pdns-backend-sqlite3", "tests/live/test_signed_tree.py"),
+    Need(("unbound",), "unbound", "a part of tests/live/test_signed_tree.py", whole=False),
+    Need(("knotd",), "knot", "a part of tests/live/test_rfc2136.py", whole=False),
+    Need(("named",), "bind9", "a part of tests/live/test_rfc2136.py", whole=False),
     # The ProConnect peer; `tests/proconnect/providers.py` says when they are too old, and installs its packages. The
     # demonstration's provider needs neither.
     Need(("node",), "nodejs", "the peer's rows of tests/proconnect", whole=False),

@@ -112,8 +112,11 @@ DOORS = {
     *("inbound.py", "digests.py", "thread_files.py"),  # what came in, what is gathered, what clamd looked at
     "access_workflow.py",  # first credentials
     "coauthors.py",  # who edits a dossier with its author
+    "ends.py",  # how steps ended, for the engine
     *("administrators.py", "blocks.py"),
     *("changes.py", "closing_workflow.py"),  # the suite in service, and its end
+    # What moves: an import of old mail, the cutover of a domain.
+    *("mail_import_workflow.py", "cutover_workflow.py"),
 }
 NEVER_NAMES = {"utils", "helpers", "common", "services", "constants", "core", "misc", "tools"}
 MOST_LINES = 400

@@ -25,3 +25,14 @@ class Audit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.domain} {self.ruleset}"
+
+
+from onboarding.audits.results_models import (  # noqa: E402, F401 - Django looks for models here
+    Alert,
+    Change,
+    Examination,
+    Pace,
+    Run,
+    Shard,
+    Trend,
+)

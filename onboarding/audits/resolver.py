@@ -1,5 +1,7 @@
 """Reads the DNS from outside. An error is `unknown`: never an answer, never an absence."""
 
+import copy
+import math
 import time
 from collections.abc import Iterable
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
@@ -40,6 +42,13 @@ class Resolver:
 
     def __init__(self, server: str = "") -> None:
         self._server = server or settings.DNS_RESOLVER
+        self._until = math.inf
+
+    def within(self, deadline: float) -> "Resolver":
+        """Return a resolver like this one that stops at a time of `time.monotonic()`."""
+        bounded = copy.copy(self)
+        bounded._until = deadline  # noqa: SLF001 - it is one of us
+        return bounded
 
     def lookup(self, name: str, kind: str) -> Lookup:  # noqa: PLR0911 - one return per thing that may come back
         """Ask, follow aliases, and say what came back."""
@@ -48,7 +57,7 @@ class Resolver:
         except (dns.exception.DNSException, UnicodeError):
             return Lookup(name, kind, "unknown", detail="malformed")
         wanted = dns.rdatatype.from_text(kind)
-        deadline = time.monotonic() + self.LIFETIME
+        deadline = min(time.monotonic() + self.LIFETIME, self._until)
         for _ in range(self.ALIASES):
             response = self._ask(dns.message.make_query(target, wanted, use_edns=0, payload=1232), deadline)
             if isinstance(response, str):
@@ -70,8 +79,8 @@ class Resolver:
 
     def _ask(self, query: dns.message.QueryMessage, deadline: float) -> dns.message.Message | str:
         """Return a response that says something, or why there is none."""
-        reason = "network"
         servers = self.servers()
+        reason = "timeout" if servers else "network"
         for server, port in servers * self.ATTEMPTS:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -112,6 +121,7 @@ class Authority(Resolver):
     LIFETIME: ClassVar[float] = 4.0
 
     def __init__(self, address: str, port: int = 53) -> None:
+        super().__init__(address)
         self.server = (address, port)
 
     def servers(self) -> list[tuple[str, int]]:
@@ -153,6 +163,8 @@ def server_of(text: str) -> tuple[str, int]:
         address, _, port = text.rpartition(":")
     address = address.strip("[]")
     dns.inet.af_for_address(address)
+    if not 0 < int(port) < 65_536:  # noqa: PLR2004 - sixteen bits
+        raise ValueError("no such port")
     return address, int(port)
 
 

@@ -11,7 +11,7 @@ class Hop:
     """One request. `status` is None when nothing came; `error` then says why.
 
     `error`: timeout, refused, reset, dns_nxdomain, dns_unknown, private_address, certificate, tls, too_many_redirects,
-    too_large, bad_redirect, network.
+    too_large, bad_redirect, network, out_of_time (we ran out of it: nobody is to blame).
     """
 
     url: str

@@ -40,8 +40,11 @@ def rehearse(dossier: Dossier, verb: Callable[[], object]) -> list[Letter]:
 
 
 @transaction.atomic
-def send(dossier: Dossier, verb: Callable[[], object], shown: list[Letter]) -> None:
-    """Make the decision if its messages are those shown, byte for byte. Raises Changed, or what the verb raises."""
+def send(dossier: Dossier, verb: Callable[[], object], shown: list[Letter] | None) -> None:
+    """Make the decision if its messages are those shown, byte for byte; None: nothing was shown.
+
+    Raises Changed, or what the verb raises.
+    """
     before = _last(dossier)
     verb()
     letters = _letters(dossier, before)

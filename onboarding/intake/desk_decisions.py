@@ -14,15 +14,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from onboarding.intake import checklist, checks, contents, decision_preview, granting, moves, reading, rules, workflow
 from onboarding.intake.checks import Problem
-from onboarding.intake.decision_preview import Changed, Letter
 from onboarding.intake.decisions import ApproveForm, ChangesForm, RejectForm
 from onboarding.intake.desk import landing, may, render_detail
 from onboarding.intake.desk_access import dossier_of, staff_of
 from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import version_of, wish
+from onboarding.intake.previewing import Sending, drafted, made, typed
 from onboarding.intake.views import already_done
 from suite.accounts import stepup
-from suite.accounts.models import User
 
 DECISIONS = {"approve": "desk:approve", "reject": "desk:reject", "request_changes": "desk:request_changes"}
 SEND = {
@@ -30,8 +29,6 @@ SEND = {
     "reject": "Refuser la demande",
     "request_changes": "Renvoyer pour correction",
 }
-# Buttons and tokens: not what somebody wrote.
-APART = {"csrfmiddlewaretoken", "version", "etape", "retour"}
 
 
 class Decision(NamedTuple):
@@ -62,7 +59,7 @@ def approve(request: HttpRequest, pk: UUID) -> HttpResponse:
     sensitive = rules.sensitive(dossier, 0)
     form = ApproveForm(
         request.POST if request.method == "POST" else None,
-        initial={"rank": 0, **_drafted(user, dossier, "approve")},
+        initial={"rank": 0, **drafted(user, dossier, "approve")},
         choices=choices,
         family=dossier.family,
         unproved=checks.needs_a_check(dossier),
@@ -92,7 +89,7 @@ def reject(request: HttpRequest, pk: UUID) -> HttpResponse:
     dossier, (user, _) = dossier_of(request, pk), staff_of(request)
     if answer := may(request, dossier, "reject") or stepup.missing(request):
         return answer
-    form = RejectForm(request.POST if request.method == "POST" else None, initial=_drafted(user, dossier, "reject"))
+    form = RejectForm(request.POST if request.method == "POST" else None, initial=drafted(user, dossier, "reject"))
 
     def verb(data: dict[str, Any]) -> Dossier:
         return workflow.reject(dossier, data["reasons"], by=user, version=version_of(request), message=data["message"])
@@ -109,7 +106,7 @@ def request_changes(request: HttpRequest, pk: UUID) -> HttpResponse:
         return answer
     form = ChangesForm(
         request.POST if request.method == "POST" else None,
-        initial=_drafted(user, dossier, "request_changes"),
+        initial=drafted(user, dossier, "request_changes"),
         mailboxes=dossier.mailboxes.all(),
     )
 
@@ -158,61 +155,17 @@ def _decide(request: HttpRequest, dossier: Dossier, decision: Decision) -> HttpR
 
 
 def _act(request: HttpRequest, dossier: Dossier, decision: Decision) -> HttpResponse:
-    """Preview, or decide: nothing is decided but what was shown, message for message; else it is shown again."""
+    """Preview, or decide."""
     user, _ = staff_of(request)
-    data = decision.form.cleaned_data
-    if request.POST.get("etape") != "envoi":
-        letters = decision_preview.rehearse(dossier, lambda: decision.verb(data))
-        return _preview(request, dossier, decision, letters)
-    draft = decision_preview.draft_of(user, dossier, decision.event)
-    shown = draft.letters if draft and draft.fields == _typed(request) else []
-    try:
-        decision_preview.send(dossier, lambda: decision.verb(data), shown)
-    except Changed as changed:
-        return _preview(request, dossier, decision, changed.letters, changed=True)
-    decision_preview.forget(user, dossier)
+    sending = Sending(decision.event, SEND[decision.event], request.path)
+    if answer := made(request, user, dossier, sending, lambda: decision.verb(decision.form.cleaned_data)):
+        return answer
     reading.mark(dossier, user)
     messages.success(request, decision.done)
     return redirect(landing(user, dossier))
 
 
-def _preview(
-    request: HttpRequest, dossier: Dossier, decision: Decision, letters: list[Letter], *, changed: bool = False
-) -> HttpResponse:
-    user, _ = staff_of(request)
-    typed = _typed(request)
-    decision_preview.keep(user, dossier, decision.event, typed, letters)
-    context = {
-        "dossier": dossier,
-        "letters": letters,
-        "changed": changed,
-        "version": version_of(request),
-        "typed": [(name, value) for name, values in typed.items() for value in values],
-        "action": request.path,
-        "send": SEND[decision.event],
-    }
-    return render(request, "intake/desk_decisions/preview.html", context, status=409 if changed else 200)
-
-
 # --- Drafts -----------------------------------------------------------------------------------------------------------
-
-
-def _typed(request: HttpRequest) -> dict[str, list[str]]:
-    """Return what the form holds, in a form that a draft keeps."""
-    return {
-        name: [str(value) for value in values]
-        for name, values in request.POST.lists()
-        if name not in APART and any(values)
-    }
-
-
-def _drafted(user: User, dossier: Dossier, decision: str) -> dict[str, Any]:
-    """Return the draft as initial values; none while what was typed is at hand."""
-    draft = decision_preview.draft_of(user, dossier, decision)
-    if draft is None:
-        return {}
-    many = ("reasons", "fields-", "rows-")
-    return {name: values if name.startswith(many) else values[0] for name, values in draft.fields.items() if values}
 
 
 @require_POST
@@ -222,7 +175,7 @@ def save_draft(request: HttpRequest, pk: UUID, decision: str) -> HttpResponse:
     if decision not in DECISIONS:
         raise Http404
     may(request, dossier, decision)
-    kept = decision_preview.keep(user, dossier, decision, _typed(request))
+    kept = decision_preview.keep(user, dossier, decision, typed(request))
     now = as_text(timezone.localtime(), "H:i")
     said = f"Brouillon enregistré à {now}." if kept else "Ce texte est trop long pour être gardé en brouillon."
     if getattr(request, "htmx", False):

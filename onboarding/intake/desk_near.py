@@ -10,10 +10,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from onboarding.intake import duplicates, moves, nearby, reading
+from onboarding.intake.checks import Problem
 from onboarding.intake.desk import landing, may, render_detail
 from onboarding.intake.desk_access import dossier_of, staff_of
 from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import complete, summary, version_of, wish
+from onboarding.intake.previewing import Sending, drafted, made
 from onboarding.intake.views import already_done
 from suite.accounts import stepup
 
@@ -93,24 +95,13 @@ def duplicate(request: HttpRequest, pk: UUID) -> HttpResponse:
     if other is None:
         messages.info(request, "Choisissez dans la liste la demande dont celle-ci est le doublon.")
         return redirect("desk:near", pk=dossier.pk)
-    words = request.POST.get("message", duplicates.message(dossier, other))[:1000]
-    problems = []
+    drafted_words = str(drafted(user, dossier, "duplicate").get("message", duplicates.message(dossier, other)))
+    words = request.POST.get("message", drafted_words)[:1000]
+    problems = list[Problem]()
     if request.method == "POST":
-        try:
-            duplicates.close(dossier, other, by=user, version=version_of(request), message=words)
-        except moves.NotAllowed as refusal:
-            raise PermissionDenied(str(refusal)) from refusal
-        except moves.GuardFailed as refusal:
-            problems = refusal.problems
-        except (moves.WrongState, moves.Stale) as refusal:
-            fresh = dossier_of(request, pk)
-            if not already_done(fresh, {"reject"}, user):
-                return render_detail(request, fresh, refusal)
-            return redirect(landing(user, dossier))
-        else:
-            reading.mark(dossier, user)
-            messages.success(request, f"La demande {dossier.reference} est close comme doublon de {other.reference}.")
-            return redirect(landing(user, dossier))
+        answer, problems = _close(request, dossier, other, words)
+        if answer:
+            return answer
     context = {
         "dossier": dossier,
         "other": other,
@@ -119,3 +110,30 @@ def duplicate(request: HttpRequest, pk: UUID) -> HttpResponse:
         "version": request.POST.get("version") or dossier.version,
     }
     return render(request, "intake/desk_near/duplicate.html", context, status=422 if problems else 200)
+
+
+def _close(
+    request: HttpRequest, dossier: Dossier, other: Dossier, words: str
+) -> tuple[HttpResponse | None, list[Problem]]:
+    """Show the letter, or close; return the answer, or the problems to show in the form again."""
+    user, _ = staff_of(request)
+    sending = Sending("duplicate", "Clore comme doublon", f"{request.path}?avec={other.pk}")
+
+    def close() -> object:
+        return duplicates.close(dossier, other, by=user, version=version_of(request), message=words)
+
+    try:
+        if shown := made(request, user, dossier, sending, close):
+            return shown, []
+    except moves.NotAllowed as refusal:
+        raise PermissionDenied(str(refusal)) from refusal
+    except moves.GuardFailed as refusal:
+        return None, refusal.problems
+    except (moves.WrongState, moves.Stale) as refusal:
+        fresh = dossier_of(request, dossier.pk)
+        if not already_done(fresh, {"reject"}, user):
+            return render_detail(request, fresh, refusal), []
+    else:
+        reading.mark(dossier, user)
+        messages.success(request, f"La demande {dossier.reference} est close comme doublon de {other.reference}.")
+    return redirect(landing(user, dossier)), []

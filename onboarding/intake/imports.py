@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from onboarding.intake import checks, conflicts, contents, moves, sheets, tables, workflow
+from onboarding.intake.export import neutral
 from onboarding.intake.models import Dossier, MailboxRequest
 from onboarding.intake.request_models import MailboxImport
 from onboarding.provisioning import mailbox_names as mailboxes
@@ -281,5 +282,5 @@ def template(dossier: Dossier) -> str:
 
 def _cell(text: str) -> str:
     """Write a cell that no spreadsheet runs."""
-    plain = f"'{text}" if text.startswith(FORMULA) else text
+    (plain,) = neutral([text])
     return '"' + plain.replace('"', '""') + '"'

@@ -9,6 +9,7 @@ import datetime as dt
 from onboarding.intake import imports, typed_forms
 from onboarding.intake.retention_category import NBSP, Basis, Category, in_words
 from onboarding.intake.retention_fields import DOSSIER_FIELDS
+from onboarding.provisioning.mail_import import KEPT as OLD_MAIL_KEPT
 from suite.accounts.mandate_desk_workflow import KEPT
 from suite.accounts.tasks import SESSIONS_KEPT
 from suite.notices import inbound
@@ -177,6 +178,22 @@ REGISTRY = (
             "provisioning.Step.note",
         ),
         ("services",),
+    ),
+    Category(
+        "old_mail",
+        "Reprises d’ancien courrier : identifiant et mot de passe de l’ancienne boîte, noms de ses dossiers",
+        "Apporter l’ancien courrier sans rien apporter deux fois",
+        Basis.CONTRACT,
+        OLD_MAIL_KEPT,
+        "après la fin de la reprise",
+        "Le mot de passe est effacé dès la fin, ou après un mois sans nouvelles ; l’identifiant et les noms, ensuite",
+        (
+            "provisioning.MailImport.login",
+            "provisioning.MailImport.sealed_password",
+            "provisioning.ImportFolder.source",
+            "provisioning.ImportFolder.target",
+        ),
+        ("onboarding.provisioning.tasks.forget_moves",),
     ),
     Category(
         "signatures",

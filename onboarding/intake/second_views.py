@@ -1,7 +1,7 @@
 """The pages of the acts that take two people, and of reopening."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 from onboarding.intake import checks, moves, rules, workflow
 from onboarding.intake.models import Dossier
 from onboarding.intake.presentation import complete, version_of
+from onboarding.intake.previewing import Sending, drafted, made
 from onboarding.intake.proposal_models import Proposal
 from onboarding.intake.second_forms import ConfirmForm, ProposeForm, ReasonForm
 from onboarding.intake.trade import DELAYS
@@ -20,6 +21,30 @@ from suite.accounts import stepup
 from suite.accounts.models import User
 from suite.accounts.permissions import DECIDE, SECOND, SEE_DESK, Act, check, site_roles
 
+
+class Deed(NamedTuple):
+    """A move: its event, what to say of it once made, and for one that writes to the commune its draft and button."""
+
+    event: str
+    done: str
+    draft: str = ""
+    button: str = ""
+
+
+PROPOSE = Deed("propose_approval", "La demande {} attend une seconde validation ; les responsables en sont avertis.")
+CONFIRM = Deed(
+    "approve",
+    "La demande {} est acceptée : la mise en service commence.",
+    "confirm",
+    "Confirmer l’acceptation",
+)
+REOPEN = Deed("reopen", "La demande {} est rouverte, et vous l’instruisez.", "reopen", "Rouvrir la demande")
+PROPOSE_REVOCATION = Deed(
+    "propose_revocation", "L’annulation est proposée ; une autre personne responsable doit la confirmer."
+)
+REVOKE = Deed(
+    "revoke", "L’acceptation de la demande {} est annulée. Rien n’est supprimé.", "revoke", "Annuler l’acceptation"
+)
 AnyForm = ProposeForm | ConfirmForm | ReasonForm
 
 
@@ -55,8 +80,7 @@ def propose(request: HttpRequest, pk: object) -> HttpResponse:
 
     problems: list[checks.Problem] = []
     if request.method == "POST" and form.is_valid():
-        done = f"La demande {dossier.reference} attend une seconde validation ; les responsables en sont avertis."
-        answer, problems = _act(request, dossier, "propose_approval", verb, done)
+        answer, problems = _act(request, dossier, PROPOSE, verb)
         if answer:
             return answer
     sensitive = [rules.SENSITIVE[code] for code in rules.sensitive(dossier, 0)]
@@ -70,7 +94,9 @@ def confirm(request: HttpRequest, pk: object) -> HttpResponse:
     dossier, user = _dossier(request, pk)
     if answer := _may(request, dossier, "approve", SECOND, status=Dossier.Status.SECOND_APPROVAL):
         return answer
-    form = ConfirmForm(request.POST if request.method == "POST" else None)
+    form = ConfirmForm(
+        request.POST if request.method == "POST" else None, initial=drafted(user, dossier, CONFIRM.draft)
+    )
 
     def verb() -> Dossier:
         words = form.cleaned_data["words"]
@@ -80,8 +106,7 @@ def confirm(request: HttpRequest, pk: object) -> HttpResponse:
 
     problems: list[checks.Problem] = []
     if request.method == "POST" and form.is_valid():
-        done = f"La demande {dossier.reference} est acceptée : la mise en service commence."
-        answer, problems = _act(request, dossier, "approve", verb, done)
+        answer, problems = _act(request, dossier, CONFIRM, verb)
         if answer:
             return answer
     proposal = _proposal(dossier)
@@ -103,15 +128,14 @@ def reopen(request: HttpRequest, pk: object) -> HttpResponse:
     dossier, user = _dossier(request, pk)
     if answer := _may(request, dossier, "reopen", SECOND):
         return answer
-    form = ReasonForm(request.POST if request.method == "POST" else None)
+    form = ReasonForm(request.POST if request.method == "POST" else None, initial=drafted(user, dossier, REOPEN.draft))
 
     def verb() -> Dossier:
         return workflow.reopen(dossier, by=user, version=version_of(request), reason=form.cleaned_data["reason"])
 
     problems: list[checks.Problem] = []
     if request.method == "POST" and form.is_valid():
-        done = f"La demande {dossier.reference} est rouverte, et vous l’instruisez."
-        answer, problems = _act(request, dossier, "reopen", verb, done)
+        answer, problems = _act(request, dossier, REOPEN, verb)
         if answer:
             return answer
     context = _context(request, dossier, form, problems)
@@ -132,8 +156,7 @@ def propose_revocation(request: HttpRequest, pk: object) -> HttpResponse:
 
     problems: list[checks.Problem] = []
     if request.method == "POST" and form.is_valid():
-        done = "L’annulation est proposée ; une autre personne responsable doit la confirmer."
-        answer, problems = _act(request, dossier, "propose_revocation", verb, done)
+        answer, problems = _act(request, dossier, PROPOSE_REVOCATION, verb)
         if answer:
             return answer
     context = _context(request, dossier, form, problems)
@@ -148,10 +171,11 @@ def revoke(request: HttpRequest, pk: object) -> HttpResponse:
         return answer
     problems: list[checks.Problem] = []
     if request.method == "POST":
-        done = f"L’acceptation de la demande {dossier.reference} est annulée. Rien n’est supprimé."
-        answer, problems = _act(
-            request, dossier, "revoke", lambda: workflow.revoke(dossier, by=user, version=version_of(request)), done
-        )
+
+        def verb() -> Dossier:
+            return workflow.revoke(dossier, by=user, version=version_of(request))
+
+        answer, problems = _act(request, dossier, REVOKE, verb)
         if answer:
             return answer
     context = _context(request, dossier, None, problems, proposal=_proposal(dossier))
@@ -184,27 +208,31 @@ def _may(request: HttpRequest, dossier: Dossier, event: str, act: Act, *, status
 
 
 def _act(
-    request: HttpRequest, dossier: Dossier, event: str, verb: Callable[[], Dossier], done: str
+    request: HttpRequest, dossier: Dossier, deed: Deed, verb: Callable[[], Dossier]
 ) -> tuple[HttpResponse | None, list[checks.Problem]]:
     """Make a move and return the answer, or the problems to show in the form again.
 
+    A move that writes to the commune shows first what it will write.
     A doubled click is answered like the first one; a dossier that moved on is shown as it stands.
     """
     assert isinstance(request.user, User)  # noqa: S101 - tells the type
     try:
-        verb()
+        if not deed.button:
+            verb()
+        elif shown := made(request, request.user, dossier, Sending(deed.draft, deed.button, request.path), verb):
+            return shown, []
     except moves.NotAllowed as refusal:
         raise PermissionDenied(str(refusal)) from refusal
     except moves.GuardFailed as refusal:
         return None, refusal.problems
     except (moves.WrongState, moves.Stale) as refusal:
-        if not already_done(refusal.dossier, {event}, request.user):
+        if not already_done(refusal.dossier, {deed.event}, request.user):
             fresh = complete().get(pk=dossier.pk)
             typed = [text for name in ("reason", "words", "check") if (text := request.POST.get(name, "").strip())]
             context = {"dossier": fresh, "refusal": refusal, "typed": typed, "staff": True}
             return render(request, "intake/second/moved.html", context, status=refusal.status), []
     else:
-        messages.success(request, done)
+        messages.success(request, deed.done.format(dossier.reference))
     if Dossier.objects.followed_by(request.user).filter(pk=dossier.pk).exists():
         return redirect("desk:detail", pk=dossier.pk), []
     return redirect("desk:queue"), []

@@ -5,4 +5,5 @@ class ProvisioningConfig(AppConfig):
     name = "onboarding.provisioning"
 
     def ready(self) -> None:
-        from onboarding.provisioning import checks, provider_checks  # noqa: F401, PLC0415 - registers them
+        # Checks are registered; circuits are read before any fork.
+        from onboarding.provisioning import checks, circuits, provider_checks  # noqa: F401, PLC0415

@@ -1,6 +1,7 @@
 """What must hold before anything runs: the lease outlives a task, and each backend keeps its Protocol."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,28 @@ def backends_keep_their_protocols(
                 text = f"BACKENDS[{role!r}]: {path} has no `{name}{inspect.signature(promised)}`."
                 found.append(Error(text, id="provisioning.E003"))
     return found
+
+
+@register()
+def policies_can_be_published(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> list[CheckMessage]:  # noqa: ANN401, ARG001 - Django's signature
+    """What every zone of ours says must be what senders understand."""
+    found: list[CheckMessage] = []
+    if settings.MTA_STS_MODE not in {"testing", "enforce", "none"}:
+        text = f"MTA_STS_MODE is {settings.MTA_STS_MODE!r}: senders know « testing », « enforce » and « none »."
+        found.append(Error(text, id="provisioning.E020"))
+    for name in ("DMARC_REPORTS", "TLS_REPORTS"):
+        address = getattr(settings, name)
+        if address and not _ADDRESS.fullmatch(address):
+            found.append(Error(f"{name} is {address!r}: one mail address, or nothing.", id="provisioning.E021"))
+    host = settings.MAIL_DISCOVERY_HOST
+    if host and not _HOST.fullmatch(host):
+        text = f"MAIL_DISCOVERY_HOST is {host!r}: a host name alone, without scheme nor port."
+        found.append(Error(text, id="provisioning.E022"))
+    return found
+
+
+_ADDRESS = re.compile(r"[^@\s;,!]+@[a-z0-9-]+(\.[a-z0-9-]+)+")
+_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 def _shape(function: object) -> list[tuple[str, object]] | None:

@@ -180,8 +180,8 @@ def _move(row: Cutover, sources: set[S], **columns: Any) -> None:  # noqa: ANN40
         raise WrongState
 
 
-def _record(kind: str, row: Cutover, *, by: User | None, **payload: str) -> Any:  # noqa: ANN401 - an event
-    return record("deployment", row.deployment_id, kind, by=by, payload={"cutover": str(row.pk), **payload})
+def _record(event: str, row: Cutover, *, by: User | None, **payload: str) -> Any:  # noqa: ANN401 - an event
+    return record("deployment", row.deployment_id, event, by=by, payload={"cutover": str(row.pk), **payload})
 
 
 def _wake(row: Cutover) -> None:

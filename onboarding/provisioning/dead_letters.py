@@ -76,7 +76,7 @@ def retry_all(name: str, code: str, previewed: Collection[UUID], *, by: User) ->
 
 
 def alert() -> int:
-    """Tell each operator, once a day, that something of theirs has been waiting for more than a day; return how many."""
+    """Tell each operator, once a day, that something of theirs has waited for more than a day; return how many."""
     now, today = timezone.now(), timezone.localdate()
     old = (
         Step.objects.filter(status=Step.Status.BLOCKED, due_at__lt=now - OLD, deployment__closed_at__isnull=True)

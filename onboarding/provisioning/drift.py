@@ -98,7 +98,7 @@ def of_zone(zone: str, wanted: Iterable[Record], found: Iterable[Record]) -> lis
     return sorted(differences)
 
 
-def of_mail_domain(domain: str, decided: Iterable[str], found: Iterable[str]) -> list[Difference]:
+def of_mail_domain(decided: Iterable[str], found: Iterable[str]) -> list[Difference]:
     """Compare the addresses that were decided with those that are there."""
     unknown = {address.lower() for address in found} - {address.lower() for address in decided}
     # The domain bears our mark, so what is in it passed by our provider's account, not by us.

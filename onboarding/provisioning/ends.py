@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -50,7 +51,7 @@ WHERE resource.id = looked.id AND (resource.observed_at IS NULL OR resource.obse
 
 def store(ends: Sequence[End]) -> set[UUID]:
     """Write each end whose step nobody took since, and what the steps saw; return the steps written."""
-    columns = [
+    columns: list[Any] = [
         [end.step.pk for end in ends],
         [end.step.attempt for end in ends],
         [str(end.status) for end in ends],

@@ -20,6 +20,7 @@ from django.utils import timezone
 from onboarding.provisioning import backends, moves
 from onboarding.provisioning import mail_import_workflow as verbs
 from onboarding.provisioning.backends import imap
+from onboarding.provisioning.backends.imap_folders import BINS, Folder
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 from onboarding.provisioning.models import Step
 from onboarding.provisioning.move_models import BroughtMessage, ImportFolder, MailImport
@@ -30,6 +31,7 @@ SESSION = 20.0  # seconds, the whole of a connection: under Celery's soft limit
 READING_BACK = 8.0  # seconds, to look for one message in the new mailbox
 READ_BACKS_MAX = 3
 READINGS_MAX = 3
+FORGOTTEN_AT_ONCE = 20  # ledgers may be long
 SILENCE_MAX = dt.timedelta(days=2)  # the old server may be down for a week-end's night, not for ever
 FINISHED = (BroughtMessage.State.PUT, BroughtMessage.State.FAILED)
 KEPT = dt.timedelta(days=90)  # the ledger, once the import is over: what arrives meanwhile may still be brought
@@ -110,16 +112,20 @@ def progress(row: MailImport) -> Progress:
 
 
 def forget() -> int:
-    """Erase the ledgers of imports long over, and the passwords of those that nobody goes on with; return how many."""
+    """Erase the imports long over with their ledgers, and the passwords that nobody goes on with; return how many."""
     now = timezone.now()
-    old = ImportFolder.objects.filter(mail_import__state__in=MailImport.ENDED, mail_import__ended_at__lte=now - KEPT)
-    lines, _ = BroughtMessage.objects.filter(folder__in=old, state=BroughtMessage.State.PUT).delete()
+    over = MailImport.objects.filter(state__in=MailImport.ENDED, ended_at__lte=now - KEPT).order_by("ended_at")
+    erased = 0
+    for pk in list(over.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]):
+        erased += (
+            MailImport.objects.filter(pk=pk, state__in=MailImport.ENDED).delete()[1].get("provisioning.MailImport", 0)
+        )
     asleep = MailImport.objects.filter(
         state__in=[MailImport.State.PAUSED, MailImport.State.STOPPED], stated_at__lte=now - PASSWORD_KEPT
     ).exclude(sealed_password="")
     for row in asleep.select_related("resource")[:500]:
         verbs.forget_password(row)
-    return lines
+    return erased
 
 
 # --- A slice ----------------------------------------------------------------------------------------------------------
@@ -173,12 +179,12 @@ def _survey(row: MailImport, source: imap.Source, until: float) -> None:
     """Count what there is to bring, folder by folder: once, for the figures to mean something."""
     if row.surveyed_at is None:
         for folder in source.folders():
-            if row.with_bins or folder.target not in imap.BINS:
+            if row.with_bins or folder.target not in BINS:
                 name = folder.source.decode("latin-1")[:1000]
                 ImportFolder.objects.get_or_create(mail_import=row, source=name, defaults={"target": folder.target})
         for line in row.folders.filter(counted=False).order_by("pk"):
             try:
-                validity, count = source.enter(imap.Folder(line.source.encode("latin-1"), line.target))
+                validity, count = source.enter(Folder(line.source.encode("latin-1"), line.target))
             except imap.Unreadable:
                 count, validity = 0, 0
             _renumbered(line, validity)
@@ -213,7 +219,7 @@ def _go_on(row: MailImport, until: float) -> None:
 def _folder(row: MailImport, source: imap.Source, line: ImportFolder, until: float) -> None:
     """Bring what a folder has beyond what the ledger holds, in the order of the UIDs."""
     try:
-        validity, _ = source.enter(imap.Folder(line.source.encode("latin-1"), line.target))
+        validity, _ = source.enter(Folder(line.source.encode("latin-1"), line.target))
     except imap.Unreadable:
         _close(line)
         return

@@ -187,9 +187,9 @@ def _ours(row: MailImport, **columns: Any) -> bool:  # noqa: ANN401 - columns
     return bool(held.update(version=F("version") + 1, stated_at=timezone.now(), **columns))
 
 
-def _record(kind: str, row: MailImport, *, by: User | None, code: str = "") -> Any:  # noqa: ANN401 - an event
+def _record(event: str, row: MailImport, *, by: User | None, code: str = "") -> Any:  # noqa: ANN401 - an event
     payload = {"import": str(row.pk), "resource": str(row.resource_id), **({"code": code} if code else {})}
-    return record("deployment", row.resource.deployment_id, kind, by=by, payload=payload)
+    return record("deployment", row.resource.deployment_id, event, by=by, payload=payload)
 
 
 def _told(row: MailImport) -> dict[str, Any]:

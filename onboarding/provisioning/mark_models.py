@@ -16,6 +16,7 @@ class MailMark(models.Model):
     digest = models.CharField(max_length=64, blank=True)
     kind = models.CharField(max_length=10, blank=True, help_text="Of a mailbox: providers do not all keep it.")
     owner = models.CharField(max_length=100)
+    siret = models.CharField(max_length=14, blank=True, help_text="Told to the provider once: the same ever after.")
     made_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

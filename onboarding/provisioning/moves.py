@@ -12,7 +12,7 @@ from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from kombu.exceptions import ChannelError, KombuError
 
@@ -24,15 +24,14 @@ logger = logging.getLogger(__name__)
 
 SLOWEST = dt.timedelta(hours=1)  # between two tries of what a person must see to
 WOKEN_PER_SWEEP = 100
-MODELS: dict[str, type[Cutover] | type[MailImport]] = {"mail_import": MailImport, "cutover": Cutover}
 M = TypeVar("M", Cutover, MailImport)
 
 
 def sweep() -> int:
     """Wake a worker for every move that is due, the longest waiting first; return how many."""
     woken = 0
-    for name, model in MODELS.items():
-        for pk in _due(model).order_by("due_at").values_list("pk", flat=True)[:WOKEN_PER_SWEEP]:
+    for name, due in (("mail_import", _due(MailImport)), ("cutover", _due(Cutover))):
+        for pk in due.order_by("due_at").values_list("pk", flat=True)[:WOKEN_PER_SWEEP]:
             wake(name, pk)
             woken += 1
     return woken
@@ -77,7 +76,7 @@ def _run(model: type[M], pk: UUID, perform: Callable[[M], None]) -> bool:
         backends.renew()
         outcome = Unavailable("unexpected", "Une erreur inattendue s’est produite ; nos équipes la voient.")
     if give_back(row, outcome) and isinstance(outcome, NotYet) and not outcome.after:
-        wake(next(name for name, each in MODELS.items() if each is model), row.pk)
+        wake("cutover" if isinstance(row, Cutover) else "mail_import", row.pk)
     return True
 
 
@@ -119,6 +118,6 @@ def still_held(row: Move) -> bool:
     return type(row)._default_manager.filter(pk=row.pk, attempt=row.attempt, version=row.version).exists()  # noqa: SLF001
 
 
-def _due(model: type[M]):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a queryset of the model
+def _due(model: type[M]) -> QuerySet[M]:
     now = timezone.now()
     return model._default_manager.filter(due_at__lte=now).filter(Q(held_until__isnull=True) | Q(held_until__lte=now))  # noqa: SLF001

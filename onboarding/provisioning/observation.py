@@ -150,7 +150,7 @@ def _mail_domain(deployment: Deployment, resource: Resource) -> Look:
     known = deployment.resources.filter(kind=Kind.MAILBOX).values_list("key", flat=True)
     found = [box.address for box in mail.mailboxes(deployment.domain)]
     quota = (resource.observed or resource.desired).get("quota", resource.desired["quota"])
-    return Look({"quota": quota, "spec": spec}, drift.of_mail_domain(deployment.domain, known, found))
+    return Look({"quota": quota, "spec": spec}, drift.of_mail_domain(known, found))
 
 
 def _mailbox(deployment: Deployment, resource: Resource) -> Look:

@@ -33,12 +33,15 @@ Kind = Deployment.ZoneKind
 REQUIRED_OURS = frozenset({"2.4", "2.5", "2.6", "2.7", "B1", "B2"})
 REQUIRED_EXTERNAL = frozenset({"2.4", "2.5", "B2"})
 RECORDS_GIVEN_UP = timedelta(days=30)
+PUBLICATION_GIVEN_UP = 100  # looks at our own servers, some ten minutes
 
 
 def registration(step: Step) -> None:
     """Hold the new name."""
-    deployment = step.deployment
-    backends.registrar().ensure_registered(deployment.domain, owner=deployment.owner)
+    deployment, registrar = step.deployment, backends.registrar()
+    registrar.ensure_registered(deployment.domain, owner=deployment.owner)
+    # Whoever says that it was done is not believed on their word: this refuses a name that is not ours.
+    registrar.delegation(deployment.domain)
 
 
 def zone(step: Step) -> None:
@@ -91,6 +94,10 @@ def verification(step: Step) -> None:
     if deployment.zone_kind != Kind.EXTERNAL:
         if worst.state == "unknown":
             raise Unavailable(worst.reason, "Le DNS n’a pas répondu : nous ne savons pas encore si tout est publié.")
+        # Whoever said that it was published may have been wrong.
+        records(step)
+        if step.attempt % PUBLICATION_GIVEN_UP == 0:
+            raise Refused("records_not_seen", f"Nos enregistrements ne se voient pas de l’extérieur. {worst.sentence}")
         raise NotYet(worst.reason, f"Publication en cours. {worst.sentence}", after=timedelta(seconds=5))
     age = timezone.now() - deployment.created_at
     if age > RECORDS_GIVEN_UP:
@@ -195,14 +202,31 @@ PLAN: dict[str, Callable[[Step], None]] = {
 }
 
 
+# The steps of the first plan, as against those of what comes after.
+BUILDING = frozenset(PLAN)
+
+
 def position(name: str) -> int:
     """Return the place of a step in the plan; gaps leave room for steps to come."""
     return 10 * (list(PLAN).index(name) + 1)
 
 
 def perform(step: Step) -> None:
-    """Do one step."""
-    PLAN[step.name](step)
+    """Do one step. Nothing is built for a collectivité that exists no more: a person decides."""
+    organization = step.deployment.organization
+    if organization.successor is not None and step.name in BUILDING:
+        raise Refused(
+            "organization_merged",
+            f"{organization.name} a été remplacée par {organization.successor.name} : "
+            "abandonnez cette mise en service, ou passez les étapes qui restent.",
+        )
+    try:
+        PLAN[step.name](step)
+    except Refused as refusal:
+        if step.name in BUILDING and refusal.code.startswith("unknown_"):
+            # We have just asked for it, and were told that it was done.
+            raise Unavailable("not_seen", f"Ce qui a été demandé ne se voit pas encore. {refusal.note}") from refusal
+        raise
 
 
 def _audit(deployment: Deployment, spec: MailSpec) -> list[Finding]:

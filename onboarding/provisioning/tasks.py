@@ -3,9 +3,11 @@
 from uuid import UUID
 
 from celery import shared_task
+from django.conf import settings
 
 from onboarding.provisioning import (
     access_workflow,
+    backends,
     dead_letters,
     engine,
     exporting,
@@ -15,6 +17,7 @@ from onboarding.provisioning import (
     quota_watch,
     renewals,
 )
+
 
 
 @shared_task(acks_late=True)
@@ -110,3 +113,9 @@ def fulfil_access(link: str) -> None:
 def sweep_access() -> None:
     """Do what is due with first credentials."""
     access_workflow.sweep()
+
+
+@shared_task(acks_late=True)
+def rectify_parents() -> None:
+    """Have the parents of communes' zones rectified, if their server leaves it to us."""
+    backends.rectify(settings.COLLECTIVITE_ZONE)

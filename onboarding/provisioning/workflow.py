@@ -118,7 +118,7 @@ def mark_done(step: Step, *, by: User, proof: str) -> None:
 
 @transaction.atomic
 def abandon(step: Step, *, by: User, reason: str) -> None:
-    """Stop building because of a blocked step: its deployment goes to its end. Nothing is deleted. Raises as `retry`."""
+    """Stop building because of a blocked step; nothing is deleted. Raises as `retry`."""
     _may_operate(by, step)
     # The step stays blocked: it says why. Whoever was faster is seen here.
     _leave_blocked(step, due_at=timezone.now())

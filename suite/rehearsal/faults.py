@@ -18,6 +18,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from onboarding.provisioning.errors import Unavailable
+from suite.rehearsal.asked import asked, backend
 
 # What goes wrong, and how often beside the others.
 KINDS = {"error_500": 30, "hang": 15, "drop_after_success": 30, "garbage": 20, "sigkill": 5}
@@ -26,7 +27,7 @@ COUNTS, INJECTED, AGAIN = "rehearsal:calls", "rehearsal:faults", "rehearsal:agai
 
 
 @cache
-def _memory(_pid: int) -> "redis.Redis[bytes]":
+def _memory(_pid: int) -> Any:  # noqa: ANN401 - redis is half typed
     return redis.Redis.from_url(settings.CELERY_BROKER_URL)
 
 
@@ -60,15 +61,15 @@ class Faulty:
     role = ""
 
     def __init__(self) -> None:
-        backend = import_string(settings.REHEARSED[self.role])()
-        for name in dir(backend):
-            method = getattr(backend, name)
+        real = import_string(backend(self.role))()
+        for name in dir(real):
+            method = getattr(real, name)
             if not name.startswith("_") and callable(method):
                 setattr(self, name, _troubled(f"{self.role}.{name}", method))
 
 
 def _troubled(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    rate, seed = float(settings.REHEARSAL["faults"]), settings.REHEARSAL["seed"]
+    rate, seed = float(asked()["faults"]), asked()["seed"]
 
     @wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401

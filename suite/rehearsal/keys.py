@@ -8,9 +8,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from django.conf import settings
 
 from onboarding.provisioning.backends.local_mail import LocalMail
+from suite.rehearsal.asked import asked
 
 
 def make(count: int, workers: int, place: Path) -> None:
@@ -28,7 +28,7 @@ def _pem(_number: int) -> str:
 
 @cache
 def _pool() -> list[str]:
-    made: list[str] = json.loads(Path(settings.REHEARSAL["keys"]).read_text())
+    made: list[str] = json.loads(Path(asked()["keys"]).read_text())
     return made
 
 

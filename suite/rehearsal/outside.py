@@ -15,6 +15,7 @@ from onboarding.provisioning.backends.protocols import Dns, Mail, Storage
 from onboarding.provisioning.workflow import Plan
 from suite.catalog.models import Subscription
 from suite.notices.models import Notice
+from suite.rehearsal.asked import asked, backend
 
 SHOWN = 20  # differences named; all are counted
 
@@ -43,7 +44,7 @@ def compare(plans: list[Plan], *, local: frozenset[str]) -> Differences:
     """Look at everything; `local`: the roles whose backend keeps a log of what it made, where « twice » shows."""
     seen = Differences()
     owners = {plan.domain: f"organization:{plan.organization.pk}" for plan in plans}
-    _dns(seen, plans, owners)
+    _dns(seen, owners)
     _mail(seen, plans, owners)
     _storage(seen, plans, owners)
     if local:
@@ -53,12 +54,12 @@ def compare(plans: list[Plan], *, local: frozenset[str]) -> Differences:
     return seen
 
 
-def _dns(seen: Differences, plans: list[Plan], owners: dict[str, str]) -> None:
-    dns: Dns = import_string(settings.REHEARSED["dns"])()
-    ours = {settings.COLLECTIVITE_ZONE, *settings.REHEARSAL["zones"]}
+def _dns(seen: Differences, owners: dict[str, str]) -> None:
+    dns: Dns = import_string(backend("dns"))()
+    ours = {settings.COLLECTIVITE_ZONE, *asked()["zones"]}
     zones = [(each.name, each.owner) for each in dns.zones() if each.name not in ours]
     seen.compare("zone", owners.items(), zones)
-    mail: Mail = import_string(settings.REHEARSED["mail"])()
+    mail: Mail = import_string(backend("mail"))()
     there, known = {name for name, _ in zones}, {each.name for each in mail.domains()}
     specs = {domain: mail.spec(domain) for domain in owners if domain in there and domain in known}
     found: list[tuple[str, dict[str, Lookup]]] = []
@@ -72,8 +73,11 @@ def _dns(seen: Differences, plans: list[Plan], owners: dict[str, str]) -> None:
             "DKIM": {spec.dkim},
         }
         for what, values in wanted.items():
-            there = answers[what].values
-            seen.compare(f"{what} of {domain}", values, [v for v in there if what != "SPF" or v.startswith("v=spf1")])
+            seen.compare(
+                f"{what} of {domain}",
+                values,
+                [v for v in answers[what].values if what != "SPF" or v.startswith("v=spf1")],
+            )
         policy = [value for value in answers["DMARC"].values if value.startswith("v=DMARC1; p=reject")]
         seen.compare(f"DMARC of {domain}", ["v=DMARC1; p=reject"], [value[:18] for value in policy])
         if not answers["NS"].values:
@@ -92,7 +96,7 @@ def _look(domain: str, selector: str) -> Gatherer[tuple[str, dict[str, Lookup]]]
 
 
 def _mail(seen: Differences, plans: list[Plan], owners: dict[str, str]) -> None:
-    mail: Mail = import_string(settings.REHEARSED["mail"])()
+    mail: Mail = import_string(backend("mail"))()
     domains = [(each.name, each.owner) for each in mail.domains()]
     seen.compare("mail domain", owners.items(), domains)
     known = {name for name, _ in domains}
@@ -105,7 +109,7 @@ def _mail(seen: Differences, plans: list[Plan], owners: dict[str, str]) -> None:
 
 
 def _storage(seen: Differences, plans: list[Plan], owners: dict[str, str]) -> None:
-    storage: Storage = import_string(settings.REHEARSED["storage"])()
+    storage: Storage = import_string(backend("storage"))()
     spaces = {f"org-{plan.organization.pk}": plan for plan in plans}
     listed = [(each.name, each.owner) for each in storage.spaces()]
     seen.compare("space", ((space, owners[plan.domain]) for space, plan in spaces.items()), listed)

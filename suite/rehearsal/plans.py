@@ -1,4 +1,4 @@
-"""Who is onboarded, and what each asks: the first eligible communes, with the mailboxes that a commune of its size has."""
+"""Who is onboarded, and what each asks: the first eligible communes, each with the mailboxes of its size."""
 
 import random
 from collections.abc import Iterator

@@ -18,6 +18,7 @@ from suite.accounts.models import User
 from suite.directory.models import Operator
 from suite.prepare import prepare
 from suite.rehearsal import faults, outside, tasks
+from suite.rehearsal.asked import asked, backend
 from suite.rehearsal.drive import load, say
 from suite.rehearsal.plans import eligible, plans
 
@@ -30,8 +31,8 @@ class Rehearsal:
     """What was asked of `manage.py rehearse`, and how it goes."""
 
     def __init__(self) -> None:
-        self.asked: dict[str, Any] = settings.REHEARSAL
-        self.broker = redis.Redis.from_url(settings.CELERY_BROKER_URL)
+        self.asked = asked()
+        self.broker: Any = redis.Redis.from_url(settings.CELERY_BROKER_URL)
         self.ahead = AHEAD * int(self.asked["workers"])
 
     def run(self) -> tuple[dict[str, Any], list[str]]:
@@ -81,7 +82,7 @@ class Rehearsal:
 
     def _publish_the_mail_host(self) -> None:
         """Have the provider's own names answer, as they do in the world: what our records name must be found."""
-        dns = import_string(settings.REHEARSED["dns"])()
+        dns = import_string(backend("dns"))()
         for zone in self.asked["zones"]:
             dns.ensure_zone(zone, owner="suite")
         dns.ensure_zone(settings.COLLECTIVITE_ZONE, owner="suite")

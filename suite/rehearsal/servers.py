@@ -29,6 +29,7 @@ SCHEMAS = (
     Path("/usr/share/doc/pdns-backend-pgsql/schema.pgsql.sql"),
 )
 READY_WITHIN = 60.0
+ROLES = ("registrar", "dns", "mail", "storage")
 API_KEY = "rehearsal-only"
 LOCAL_BACKENDS = "onboarding.provisioning.backends.local.Local"
 CELERY = [sys.executable, "-m", "celery", "--app", "suite", "--quiet"]
@@ -72,7 +73,9 @@ def rehearse(asked: Asked) -> int:
         }
         facts = stack.enter_context(name_server(place, asked, environment))
         facts |= backends(asked, environment, place)
-        environment["REHEARSAL"] = json.dumps({**vars(asked), "rate": asked.faults, **facts})
+        named = {role: environment.get(f"{role.upper()}_BACKEND", f"{LOCAL_BACKENDS}{role.title()}") for role in ROLES}
+        told = {**vars(asked), "rate": asked.faults, "backends": named, **facts}
+        environment["REHEARSAL"] = json.dumps(told)
         # The tables first: a worker that starts on an empty database would only complain.
         prepared = subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "-c", _PREPARE], env=environment, cwd=embedded.ROOT, stdout=sys.stderr, check=False
@@ -239,9 +242,8 @@ def _pinged(environment: dict[str, str]) -> Callable[[], bool]:
 
     def check() -> bool:
         command = [*CELERY, "inspect", "ping", "--timeout", "2"]
-        return not subprocess.run(
-            command, env=environment, cwd=embedded.ROOT, capture_output=True, check=False
-        ).returncode
+        asked = subprocess.run(command, env=environment, cwd=embedded.ROOT, capture_output=True, check=False)  # noqa: S603 - our own command
+        return asked.returncode == 0
 
     return check
 

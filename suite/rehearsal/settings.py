@@ -1,10 +1,8 @@
 """The settings of a rehearsal's processes: the product's, on a scratch database and broker, its backends wrapped."""
 
 from suite.settings import *  # noqa: F403 - the point of the file
-from suite.settings import BACKENDS, env
+from suite.settings import BACKENDS
 
-REHEARSAL = env.json("REHEARSAL")
-REHEARSED = dict(BACKENDS)
 BACKENDS = {
     **BACKENDS,
     **{role: f"suite.rehearsal.faults.{role.title()}" for role in ("registrar", "dns", "mail", "storage")},

@@ -23,6 +23,7 @@ from onboarding.intake.request_models import CoAuthor, MailboxImport
 from onboarding.intake.thread_models import Message
 from onboarding.provisioning.change_models import Export, MoreRequest
 from onboarding.provisioning.models import Deployment, Resource, Step
+from onboarding.provisioning.move_models import Cutover, MailImport
 from suite.accounts import codes, documents, invitations
 from suite.accounts.block_models import AccountBlock
 from suite.accounts.mandate_models import Document, MandateProof, Objection
@@ -105,6 +106,11 @@ class World:
         more = {"what": "mailboxes", "wanted": 12, "reason": "Nous avons embauché."}
         self.more = MoreRequest.objects.create(deployment=self.deployment, asked_by=self.colleague.user, **more)
         self.export = Export.objects.create(deployment=self.deployment, asked_by=self.colleague.user)
+        self.box = self.deployment.resources.get(key__startswith="mairie@")
+        self.old_mail = MailImport.objects.create(
+            resource=self.box, asked_by=self.colleague.user, host="imap.ancien.example", login="mairie"
+        )
+        self.cutover = Cutover.objects.create(deployment=self.deployment, asked_by=self.colleague.user)
         self.asked = AccessRequest.objects.create(
             user=UserFactory.create(), organization=self.organization, message="Je travaille ici."
         )
@@ -224,6 +230,15 @@ class World:
             "provisioning:download_export": lambda: self.export.pk,
             "provisioning:accesses": lambda: self.deployment.pk,
             **dict.fromkeys(ACCESS, lambda: self.deployment.resources.filter(kind="mailbox").values_list("pk")[0][0]),
+            **dict.fromkeys(
+                (f"provisioning:{page}" for page in ("imports", "cutover", "begin_cutover", "renewal")),
+                lambda: self.deployment.pk,
+            ),
+            "provisioning:start_import": lambda: self.box.pk,
+            "provisioning:import_detail": lambda: self.old_mail.pk,
+            "provisioning:import_act": lambda: self.old_mail.pk,
+            "provisioning:plan_cutover": lambda: self.cutover.pk,
+            "provisioning:cutover_act": lambda: self.cutover.pk,
         }  # fmt: skip
         if name == "provisioning:cause":
             return {"name": "storage", "code": "conflict"}

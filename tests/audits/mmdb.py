@@ -12,7 +12,8 @@ _MARKER = b"\xab\xcd\xefMaxMind.com"
 def write(path: Path, countries: Mapping[str, Any], built: int) -> Path:
     """Write `countries`, from network to ISO code (or to a whole entry), as built at a Unix time."""
     nodes: list[list[int | None]] = [[None, None]]
-    data, offsets = b"", []
+    data = b""
+    offsets: list[int] = []
     for network, said in countries.items():
         bits, length = _bits(network)
         at = 0
@@ -68,7 +69,7 @@ def _encode(value: Any) -> bytes:
         return _control(7, len(value)) + b"".join(_encode(key) + _encode(each) for key, each in value.items())
     if isinstance(value, list):
         return _control(11, len(value)) + b"".join(map(_encode, value))
-    kind, number = value
+    kind, number = int(value[0]), int(value[1])
     raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
     return _control(kind, len(raw)) + raw
 

@@ -66,7 +66,8 @@ def test_a_well_formed_site_is_read(address: str, host: str, port: int | None) -
         "", "exemple.fr", "ftp://exemple.fr", "javascript:alert(1)", "http://", "http:///chemin", "https://exemple",
         "https://a@exemple.fr", "https://192.0.2.1/", "https://2130706433/", "https://127.1/", "https://[::1]/",
         "https://exemple.fr:99999/", "https://exemple.fr:x/", "https://exem ple.fr/", "https://-a.fr/", "https://.fr/",
-        "https://a..fr/", "https://" + "a" * 64 + ".fr/", "https://" + "a." * 127 + "fr/", "http://[::1", "//exemple.fr",
+        "https://a..fr/", "https://" + "a" * 64 + ".fr/", "https://" + "a." * 127 + "fr/", "http://[::1",
+        "//exemple.fr",
     ],
 )  # fmt: skip
 def test_what_is_not_a_site_is_none(address: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from onboarding.audits.safety import is_public
 
 FORBIDDEN = [
-    "0.0.0.0", "0.1.2.3",  # this network
+    "0.0.0.0", "0.1.2.3",  # noqa: S104 - this network
     "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1",  # private
     "100.64.0.1", "100.127.255.254",  # carrier-grade NAT
     "127.0.0.1", "127.255.255.254",  # loopback

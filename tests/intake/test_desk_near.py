@@ -17,7 +17,7 @@ from suite.notices.models import Notice
 from tests.factories.directory import CommuneFactory, OperatorFactory
 from tests.factories.intake import DossierFactory, NameChoiceFactory
 from tests.factories.mandates import MandateProofFactory
-from tests.intake.browsing import follow, page, said, sign_in
+from tests.intake.browsing import decide, form_of, page, said, sign_in
 from tests.intake.conftest import staff
 
 S = Dossier.Status
@@ -113,7 +113,8 @@ class TestDuplicate:
         first = DossierFactory.create(sent=True)
         before = Dossier.objects.filter(pk=first.pk).values().get()
         url = f"{reverse('desk:duplicate', args=[mine.pk])}?avec={first.pk}"
-        follow(desk, url, avec=str(first.pk), message="Votre EPCI a déjà demandé.")
+        words = {"avec": str(first.pk), "message": "Votre EPCI a déjà demandé."}
+        assert decide(desk, url, {**form_of(page(desk, url)), **words}).status_code == 302
         mine.refresh_from_db()
         assert mine.status == S.REJECTED
         assert mine.duplicate_of == first

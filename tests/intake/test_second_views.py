@@ -1,20 +1,26 @@
 """The pages of the acts that take two people."""
 
+import html
 from datetime import timedelta
 
 import pytest
+from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from onboarding.intake.desk_models import DecisionDraft
 from onboarding.intake.models import Dossier
 from onboarding.intake.proposal_models import Proposal
 from suite.accounts.models import OperatorRole, User
 from suite.directory.models import Operator, Organization
 from suite.journal.models import Event
+from suite.notices import delivery
+from suite.notices.models import Notice
 from tests.accounts.elevation import elevate
-from tests.factories.intake import NameChoiceFactory, ProposalFactory
-from tests.intake.browsing import decide, follow, page, said, sign_in
+from tests.factories.intake import DossierFactory, NameChoiceFactory, ProposalFactory
+from tests.intake.browsing import decide, follow, form_of, page, said, sign_in
 from tests.intake.conftest import staff
 from tests.intake.situations import situation
 
@@ -59,7 +65,11 @@ class TestPropose:
         assert f"{at}confirmer/" in page(second, at)
         assert "Archives du cadastre." in page(second, f"{at}confirmer/")
         assert "rochefort-en-terre.collectivite.fr" in page(second, f"{at}confirmer/")
-        assert follow(second, f"{at}confirmer/", words="Vu.") == at
+        shown = second.post(f"{at}confirmer/", {**form_of(page(second, f"{at}confirmer/")), "words": "Vu."})
+        assert "Votre demande" in said(shown.content.decode())
+        assert Dossier.objects.get().status == S.SECOND_APPROVAL
+        sent = {**form_of(shown.content.decode()), "etape": "envoi"}
+        assert second.post(f"{at}confirmer/", sent)["Location"] == at
         sensitive.refresh_from_db()
         assert (sensitive.status, sensitive.decided_by, sensitive.four_eyed) == (S.APPROVED, lead, True)
 
@@ -115,7 +125,7 @@ class TestConfirm:
         assert "une autre personne responsable" in response.content.decode()
 
     def test_confirming_twice_confirms_once(self, second: Client, waiting: Dossier) -> None:
-        answers = [second.post(f"/instruction/{waiting.pk}/confirmer/", {"version": "1"}) for _ in range(2)]
+        answers = [decide(second, f"/instruction/{waiting.pk}/confirmer/", {"version": "1"}) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [302, 302]
         assert Event.objects.filter(kind="approve").count() == 1
 
@@ -153,7 +163,8 @@ class TestReopen:
         at = f"/instruction/{dossier.pk}/"
         assert f"{at}rouvrir/" in page(second, at)
         assert second.post(f"{at}rouvrir/", {"version": "1", "reason": ""}).status_code == 422
-        assert follow(second, f"{at}rouvrir/", reason="Délibération reçue.") == at
+        asked = {"version": "1", "reason": "Délibération reçue."}
+        assert decide(second, f"{at}rouvrir/", asked)["Location"] == at
         assert second.post(f"{at}rouvrir/", {"version": "1", "reason": "Encore."}).status_code == 302
         assert Event.objects.filter(kind="reopen").count() == 1
         assert "Demande rouverte" in page(second, at)
@@ -184,7 +195,7 @@ class TestRevoke:
         ProposalFactory.create(dossier=dossier, revocation=True)
         url = f"/instruction/{dossier.pk}/annuler/"
         assert "Rien n’est supprimé" in said(page(second, url))
-        answers = [second.post(url, {"version": "1"}) for _ in range(2)]
+        answers = [decide(second, url, {"version": "1"}) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [302, 302]
         dossier.refresh_from_db()
         assert dossier.status == S.REVOKED
@@ -198,3 +209,56 @@ class TestRevoke:
         response = second.post(f"/instruction/{dossier.pk}/annuler/", {"version": "1"})
         assert response.status_code == 422
         assert "proposez-le d’abord" in response.content.decode()
+
+
+class TestPreview:
+    """What writes to the commune shows first what it will write, and writes that."""
+
+    @pytest.mark.parametrize(
+        ("status", "act", "words"),
+        [
+            (S.SECOND_APPROVAL, "confirmer", {"words": "Vu."}),
+            (S.REJECTED, "rouvrir", {"reason": "Délibération reçue."}),
+            (S.APPROVED, "annuler", {}),
+            (S.IN_REVIEW, "doublon", {"message": "Votre « EPCI » a < déjà > demandé."}),
+        ],
+        ids=["confirm", "reopen", "revoke", "duplicate"],
+    )
+    def test_what_is_previewed_is_what_leaves_to_the_byte(  # noqa: PLR0917 - the people
+        self,
+        status: str,
+        act: str,
+        words: dict[str, str],
+        second: Client,
+        commune: Organization,
+        agent: User,
+        anct: Operator,
+        instructor: User,
+    ) -> None:
+        dossier = situation(status, commune, agent, anct, instructor)
+        if status == S.APPROVED:
+            ProposalFactory.create(dossier=dossier, revocation=True)
+        if act == "doublon":
+            words = {**words, "avec": str(DossierFactory.create(sent=True).pk)}
+        url = f"/instruction/{dossier.pk}/{act}/"
+        shown = second.post(url, {"version": "1", "etape": "apercu", **words})
+        assert shown.status_code == 200
+        assert "Rien n’est encore décidé" in said(shown.content.decode())
+        assert not Notice.objects.exists()
+        assert not Event.objects.exists()
+        letters = DecisionDraft.objects.get().letters
+        assert letters[0]["subject"] in html.unescape(shown.content.decode())
+        assert second.post(url, {"version": "1", **words}).status_code == 200, "never sent without the page"
+        sent = {**form_of(shown.content.decode()), "etape": "envoi"}
+        assert second.post(url, sent).status_code == 302
+        assert not DecisionDraft.objects.exists()
+        leaving = Notice.objects.filter(event__subject=dossier.pk).order_by("event__seq", "kind", "recipient")
+        assert len(letters) == len(leaving) > 0
+        for letter, notice in zip(letters, leaving, strict=True):
+            delivery.deliver(notice.pk)
+            message = mail.outbox[-1]
+            assert isinstance(message, EmailMultiAlternatives)
+            assert message.to == [letter["recipient"]]
+            assert message.subject == letter["subject"]
+            assert message.body == letter["text"]
+            assert message.alternatives[0][0] == letter["html"]

@@ -319,11 +319,11 @@ class TestAnotherTab:
         dossier = situation("in_review", commune, agent, anct, instructor)
         thread, write = (reverse(f"desk:{name}", args=[dossier.pk]) for name in ("thread", "write"))
         client, form = self.opened(instructor, thread)
-        text = client.post(write, {**form, "text": "Bonjour à tous."}, headers=self.OURS).content.decode()
+        text = client.post(write, {**form, "body": "Bonjour à tous."}, headers=self.OURS).content.decode()
         assert "Bonjour à tous.</li>" in text
         assert f'href="{thread}"' in text
         lose_session(client)
-        response = client.post(write, {**form, "text": "Bonjour à tous."}, headers=self.OURS)
+        response = client.post(write, {**form, "body": "Bonjour à tous."}, headers=self.OURS)
         come_back(client, instructor)
         assert "Bonjour à tous.</li>" in page(client, sent_to(response))
 

@@ -23,6 +23,21 @@ def packet_name(query: dns.message.Message) -> bytes:
     return query.question[0].name.to_wire() or b""
 
 
+def _same_port() -> tuple[socket.socket, socket.socket]:
+    """Return two sockets, UDP and TCP, on one free port: what is free for one may be taken for the other."""
+    for _ in range(50):
+        tcp = socket.create_server(("127.0.0.1", 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            udp.close()
+            tcp.close()
+        else:
+            return udp, tcp
+    raise OSError("no port is free for both")
+
+
 class HostileDns:
     """Serves on loopback, by UDP and TCP, until it leaves its `with`. `asked` counts the questions, by name."""
 
@@ -31,10 +46,8 @@ class HostileDns:
         self.asked: Counter[str] = Counter()
         self.by_tcp: Counter[str] = Counter()
         self._stop = threading.Event()
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
+        self._udp, self._tcp = _same_port()
         self.address: tuple[str, int] = self._udp.getsockname()
-        self._tcp = socket.create_server(self.address)
         self._udp.settimeout(0.1)
         self._tcp.settimeout(0.1)
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._serve, self._listen)]

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pytest_django import Settings
 
 from onboarding.audits import declared
+from onboarding.audits.facts import Lookup
 from onboarding.audits.lists import shipped
 from onboarding.audits.resolver import Resolver
 from onboarding.audits.rules import web as rules
@@ -22,6 +22,8 @@ NAMES: dict[tuple[str, str], list[str] | str] = {
     ("gone.example", "A"): "nxdomain",
     ("gone.example", "AAAA"): "nxdomain",
     ("dumb.example", "A"): "servfail",
+    ("intranet.private.example", "A"): "nxdomain",
+    ("intranet.private.example", "AAAA"): "nxdomain",
     ("empty-name.example", "TXT"): ["nothing else"],
 }
 
@@ -116,6 +118,12 @@ ENDS = [
     ("endless", "pass", "ok"),
     ("bomb", "pass", "ok"),
     ("cookies", "pass", "ok"),
+    ("hugeheader", "fail", "too_large"),
+    ("manyheaders", "fail", "too_large"),
+    ("notgzip", "pass", "ok"),
+    ("strange", "pass", "ok"),  # the letters make a name
+    ("dripping", "pass", "ok"),
+    ("inside", "fail", "dns_nxdomain"),
 ]
 
 
@@ -157,8 +165,8 @@ def test_nothing_goes_with_a_request_but_who_we_are(prober: Prober, web: Hostile
 def test_the_page_is_read_to_its_limit_and_no_further(prober: Prober, web: HostileWeb) -> None:
     web.sent.clear()
     started = time.monotonic()
-    assert prober.chain(f"https://endless.commune.example:{web.https}/").works
-    assert prober.chain(f"https://bomb.commune.example:{web.https}/").works
+    for label in ("endless", "bomb", "hugeheader", "manyheaders"):
+        prober.chain(f"https://{label}.commune.example/")
     time.sleep(0.2)
     assert time.monotonic() - started < 10
     assert max(web.sent.values()) < 16 * 1024 * 1024  # what the system's own buffers hold included
@@ -168,11 +176,107 @@ def test_stored_facts_are_small(prober: Prober) -> None:
     assert len(str(gather(prober, "https://endless.commune.example/").as_json())) < 20_000
 
 
-def test_each_version_of_tls_is_tried_on_its_own(prober: Prober, web: HostileWeb) -> None:
-    found = prober.versions("honest.example", web.https)
+def test_each_version_of_tls_is_tried_on_its_own(prober: Prober) -> None:
+    found = gather(prober, "https://honest.example/").tls
     assert (found["TLSv1.2"], found["TLSv1.3"]) == (True, True)
     assert found["TLSv1"] in {False, None}
 
 
-def test_the_file_of_authorities_is_where_the_settings_say(web: HostileWeb) -> None:
-    assert Path(web.authority.file).read_text().startswith("-----BEGIN CERTIFICATE-----")
+SLOW = ["slowheaders", "mute"]
+
+
+@pytest.mark.parametrize("label", SLOW)
+def test_nothing_holds_the_probe_beyond_its_deadline(
+    web: HostileWeb, prober: Prober, zone: ZoneDns, label: str
+) -> None:
+    hurried = Prober(Resolver("{}:{}".format(*zone.address)), whole=1.5)
+    started = time.monotonic()
+    facts = gather(hurried, f"https://{label}.example/")
+    assert time.monotonic() - started < 3
+    assert facts.declared.last.error == "out_of_time" or facts.declared.works
+    late = [each for each in (facts.from_http, facts.other_http, facts.other_https) if each]
+    assert {each.last.error for each in late} == {"out_of_time"}
+
+
+def test_our_own_haste_is_never_held_against_a_site(prober: Prober, zone: ZoneDns) -> None:
+    site = declared.site("https://mute.example/")
+    assert site is not None
+    found = rules.judge(Prober(Resolver("{}:{}".format(*zone.address)), whole=0.5).gather(site), site, shipped())
+    assert "fail" not in {finding.state for finding in found.values()}
+    assert found["1.3"].reason == "out_of_time"
+
+
+def test_a_dns_that_never_answers_holds_nothing_either(prober: Prober, zone: ZoneDns) -> None:
+    zone.records["lost.example", "A"] = "timeout"
+    hurried = Prober(Resolver("{}:{}".format(*zone.address)), whole=1.0)
+    started = time.monotonic()
+    facts = gather(hurried, "https://lost.example/")
+    assert time.monotonic() - started < 3
+    assert facts.declared.last.error in {"dns_unknown", "out_of_time"}
+
+
+def test_no_address_is_asked_twice_in_one_visit(prober: Prober, web: HostileWeb) -> None:
+    web.asked.clear()
+    gather(prober, "https://honest.example/")
+    assert max(web.asked.values()) == 1
+    assert sum(web.asked.values()) == 4  # http and https, with and without www
+
+
+def test_a_visit_looks_each_name_up_once(prober: Prober, zone: ZoneDns) -> None:
+    gather(prober, "https://honest.example/")
+    assert zone.asked["honest.example A"] == 1
+
+
+class TestPrivateAddresses:
+    @pytest.fixture
+    def strict(self, prober: Prober, settings: Settings) -> Prober:
+        settings.AUDIT_PRIVATE_ADDRESSES = False
+        return prober
+
+    @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "0.1.2.3"])
+    def test_a_name_that_leads_inside_is_not_contacted(
+        self, strict: Prober, zone: ZoneDns, web: HostileWeb, address: str
+    ) -> None:
+        web.asked.clear()
+        zone.records["sly.example", "A"] = [address]
+        found = judge(strict, "https://sly.example/")["1.3"]
+        assert (found.state, found.reason) == ("fail", "private_address")
+        assert not web.asked
+
+    @pytest.mark.parametrize("address", ["::1", "::ffff:127.0.0.1", "fd00:ec2::254", "64:ff9b::7f00:1"])
+    def test_nor_by_an_ipv6_address_beside_a_public_one(self, strict: Prober, zone: ZoneDns, address: str) -> None:
+        zone.records["sly.example", "A"] = ["8.8.8.8"]
+        zone.records["sly.example", "AAAA"] = [address]
+        assert strict.chain("https://sly.example/").last.error == "private_address"
+
+    def test_one_private_address_among_public_ones_is_enough(self, strict: Prober, zone: ZoneDns) -> None:
+        zone.records["sly.example", "A"] = ["8.8.8.8", "127.0.0.1"]
+        assert strict.chain("https://sly.example/").last.error == "private_address"
+
+    def test_a_redirect_inside_is_not_followed(self, prober: Prober, zone: ZoneDns, settings: Settings) -> None:
+        zone.records["intranet.private.example", "A"] = ["127.0.0.1"]
+        strict = Prober(_StrictFrom("intranet.private.example", zone, settings))
+        assert [hop.error for hop in strict.chain("https://inside.example/").hops] == ["", "private_address"]
+
+    def test_a_name_that_changes_its_mind_is_taken_at_its_first_word(self, prober: Prober, zone: ZoneDns) -> None:
+        """What was checked is what is contacted: nothing looks the name up again in between."""
+        gather(prober, "https://plain.commune.example/")
+        assert zone.asked["plain.commune.example A"] == 1
+
+    def test_a_mail_server_inside_is_not_contacted(self, strict: Prober, zone: ZoneDns) -> None:
+        assert strict.starttls(["mx.example"]) == {"mx.example": None}
+
+    def test_a_policy_inside_is_not_fetched(self, strict: Prober) -> None:
+        assert strict.policy("commune.example").error == "private_address"
+
+
+class _StrictFrom:
+    """Looks names up, and closes private addresses once it meets one name: until then loopback is the internet."""
+
+    def __init__(self, name: str, zone: ZoneDns, settings: Settings) -> None:
+        self._inner, self._name, self._settings = Resolver("{}:{}".format(*zone.address)), name, settings
+
+    def lookup(self, name: str, kind: str) -> Lookup:
+        if name == self._name:
+            self._settings.AUDIT_PRIVATE_ADDRESSES = False
+        return self._inner.lookup(name, kind)

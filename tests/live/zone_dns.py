@@ -46,7 +46,7 @@ class ZoneDns(HostileDns):
             for value in found:
                 rrset.add(_rdata(kind, value), 60)
             reply.answer.append(rrset)
-        if not reply.answer and found not in _CODES:
+        if not found or found == "nxdomain":
             reply.authority.append(dns.rrset.from_text("fr.", 60, "IN", "SOA", "ns.fr. admin.fr. 1 2 3 4 60"))
         wire = reply.to_wire(max_size=65535)
         if not tcp and len(wire) > 1232:

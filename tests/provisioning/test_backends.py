@@ -1,6 +1,5 @@
 """The contract of the backends, written once. A later backend is one more value of each fixture's `params`."""
 
-import dataclasses
 import multiprocessing
 import sqlite3
 from pathlib import Path
@@ -13,12 +12,11 @@ from onboarding.provisioning.backends import world
 from onboarding.provisioning.backends.local import LocalDns, LocalMail, LocalRegistrar
 from onboarding.provisioning.backends.protocols import (
     Dns,
-    Mail,
     Mailbox,
     Registrar,
 )
 from onboarding.provisioning.backends.world import changing, listing, log, opened
-from onboarding.provisioning.errors import NotYet, Refused, Unavailable
+from onboarding.provisioning.errors import Refused, Unavailable
 from onboarding.provisioning.records import DMARC, mail_records, records_for
 from tests.provisioning.contracts.dns import DnsContract
 from tests.provisioning.contracts.registrar import RegistrarContract
@@ -40,12 +38,6 @@ def dns(request: pytest.FixtureRequest) -> Dns:
     return made
 
 
-@pytest.fixture(params=[LocalMail])
-def mail(request: pytest.FixtureRequest) -> Mail:
-    made: Mail = request.param()
-    return made
-
-
 class TestLocalRegistrar(RegistrarContract):
     """The contract, on the local registrar."""
 
@@ -54,68 +46,6 @@ class TestLocalDns(DnsContract):
     """The contract, on the local DNS."""
 
 
-class TestMail:
-    box = Mailbox(f"mairie@{DOMAIN}", "shared", "Mairie")
-
-    def ready(self, mail: Mail) -> None:
-        mail.ensure_domain(DOMAIN, owner=OURS)
-        mail.ensure_dkim(DOMAIN)
-        mail.ensure_quota(DOMAIN, 10 * GB)
-
-    def test_has_a_domain_once_for_one_owner(self, mail: Mail) -> None:
-        for _ in range(2):
-            mail.ensure_domain(DOMAIN, owner=OURS)
-        with pytest.raises(Refused) as refused:
-            mail.ensure_domain(DOMAIN, owner=THEIRS)
-        assert refused.value.code == "conflict"
-
-    def test_keeps_its_signing_key(self, mail: Mail) -> None:
-        self.ready(mail)
-        first = mail.spec(DOMAIN)
-        mail.ensure_dkim(DOMAIN)
-        assert mail.spec(DOMAIN) == first
-        assert first.dkim.startswith("v=DKIM1; ")
-        assert first.mx
-
-    def test_an_address_is_one_whatever_its_case(self, mail: Mail) -> None:
-        self.ready(mail)
-        mail.ensure_mailbox(self.box, owner=OURS)
-        mail.ensure_mailbox(Mailbox(f"MAIRIE@{DOMAIN}", "shared", "Mairie"), owner=OURS)
-        assert [box.address for box in mail.mailboxes(DOMAIN)] == [f"mairie@{DOMAIN}"]
-
-    def test_existing_is_not_configured(self, mail: Mail) -> None:
-        self.ready(mail)
-        mail.ensure_mailbox(self.box, owner=OURS)
-        for _ in range(2):
-            mail.ensure_mailbox_settings(self.box)
-        assert mail.mailboxes(DOMAIN) == (dataclasses.replace(self.box, used=0),)
-
-    def test_an_address_that_serves_otherwise_is_a_conflict(self, mail: Mail) -> None:
-        self.ready(mail)
-        mail.ensure_mailbox(self.box, owner=OURS)
-        with pytest.raises(Refused) as refused:
-            mail.ensure_mailbox(Mailbox(self.box.address, "redirect", "", ("a@b.example",)), owner=OURS)
-        assert refused.value.code == "conflict"
-
-    def test_a_message_arrives_only_where_the_dns_sends_it(self, mail: Mail, dns: Dns) -> None:
-        self.ready(mail)
-        mail.ensure_mailbox(self.box, owner=OURS)
-        with pytest.raises(Unavailable):
-            mail.check_delivery(self.box.address)
-        dns.ensure_zone(DOMAIN, owner=OURS)
-        with pytest.raises(NotYet):
-            mail.check_delivery(self.box.address)
-        dns.ensure_records(DOMAIN, mail_records(DOMAIN, mail.spec(DOMAIN)), owner=OURS)
-        mail.check_delivery(self.box.address)
-        with pytest.raises(Refused) as refused:
-            mail.check_delivery(f"personne@{DOMAIN}")
-        assert refused.value.code == "unknown_mailbox"
-
-    def test_refuses_a_domain_it_does_not_hold(self, mail: Mail) -> None:
-        for call in (lambda: mail.spec("x.fr"), lambda: mail.ensure_dkim("x.fr"), lambda: mail.ensure_quota("x.fr", 1)):
-            with pytest.raises(Refused) as refused:
-                call()
-            assert refused.value.code == "unknown_domain"
 
 
 def _build(path: str, number: int) -> None:
@@ -145,7 +75,7 @@ class TestWorld:
 
     def test_a_file_of_an_earlier_version_is_brought_to_this_one(self, settings: Settings) -> None:
         with sqlite3.connect(settings.LOCAL_WORLD, isolation_level=None) as early:
-            early.executescript(world._SCHEMA)  # noqa: SLF001 - the first version, as it was released
+            early.executescript(f"{world.SCHEMAS[0]}; PRAGMA user_version = 1")
             early.execute("INSERT INTO names (domain, owner) VALUES ('ancien.fr', ?)", (OURS,))
         assert LocalRegistrar().expires_at("ancien.fr") > timezone.now()
         LocalDns().ensure_zone(DOMAIN, owner=OURS)

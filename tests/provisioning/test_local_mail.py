@@ -4,8 +4,10 @@ import pytest
 from pytest_django import Settings
 
 from onboarding.provisioning.backends import world
-from onboarding.provisioning.backends.local import LocalMail
+from onboarding.provisioning.backends.local import LocalDns, LocalMail
 from onboarding.provisioning.backends.protocols import Mailbox
+from onboarding.provisioning.errors import NotYet, Unavailable
+from onboarding.provisioning.records import mail_records
 from tests.provisioning.contracts.mail import DOMAIN, OURS, MailContract, refused
 
 
@@ -30,14 +32,16 @@ class TestLocalMail(MailContract):
         kept = b"".join(each.read_bytes() for each in place.parent.glob(place.name + "*"))
         assert last.encode() not in kept
 
-    def test_a_mailbox_that_is_shut_or_full_receives_nothing(self, mail: LocalMail) -> None:
-        from onboarding.provisioning.backends.local import LocalDns  # noqa: PLC0415
-        from onboarding.provisioning.records import mail_records  # noqa: PLC0415
-
+    def test_a_message_arrives_where_the_dns_sends_it_unless_the_mailbox_is_shut_or_full(self, mail: LocalMail) -> None:
         self.ready(mail, self.person)
+        with pytest.raises(Unavailable):
+            mail.check_delivery(self.person.address)  # the DNS knows nothing of the domain
         LocalDns().ensure_zone(DOMAIN, owner=OURS)
+        with pytest.raises(NotYet):
+            mail.check_delivery(self.person.address)
         LocalDns().ensure_records(DOMAIN, mail_records(DOMAIN, mail.spec(DOMAIN)), owner=OURS)
         mail.check_delivery(self.person.address)
+        assert refused(lambda: mail.check_delivery(f"personne@{DOMAIN}")) == "unknown_mailbox"
         mail.ensure_active(self.person.address, active=False, owner=OURS)
         assert refused(lambda: mail.check_delivery(self.person.address)) == "inactive"
         mail.ensure_active(self.person.address, active=True, owner=OURS)

@@ -1,5 +1,6 @@
 """The whole report of one collectivité: 16 criteria, what lies beyond, and the groups (`presence.md`, 2.1 to 2.3)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from onboarding.audits.declared import Declaration
@@ -79,7 +80,9 @@ def report(case: Case, lists: Lists | None = None) -> Report:
         settled["2.3"] = replace(settled["2.3"], state="not_required", reason="waived", sentence=sentence)
     beyond = sorted(set(own) - set(settled), key=lambda rule: int(rule[1:]))
     settled |= {rule: own[rule] for rule in beyond}
-    return Report(settled, {group: _group(members, settled) for group, members in GROUPS.items()})
+    return Report(
+        settled, {group: group_state(settled[rule].state for rule in members) for group, members in GROUPS.items()}
+    )
 
 
 def _stand(rule: str, found: dict[str, Finding]) -> Finding:
@@ -101,8 +104,9 @@ def _issuer(facts: WebFacts) -> str:
     return facts.certificate.issuer if facts.certificate else ""
 
 
-def _group(members: tuple[str, ...], found: dict[str, Finding]) -> State:
-    states = {found[member].state for member in members}
-    if "fail" in states:
+def group_state(states: Iterable[str]) -> State:
+    """Return the state of a group by those of its members: one failure fails it, one unknown leaves it unknown."""
+    held = set(states)
+    if "fail" in held:
         return "fail"
-    return "unknown" if "unknown" in states else "pass"
+    return "unknown" if "unknown" in held else "pass"

@@ -14,7 +14,7 @@ HSTS_DAYS = 180
 EXPIRY_SHARE, EXPIRY_DAYS = 0.2, 14
 
 # What says nothing of the site: our probe was turned away, or the name could not be looked up.
-_UNKNOWN = frozenset({"dns_unknown"})
+_UNKNOWN = frozenset({"dns_unknown", "out_of_time"})
 _SENTENCES = {
     "timeout": "Le site n’a pas répondu à temps.",
     "refused": "Le serveur du site refuse la connexion.",
@@ -27,6 +27,8 @@ _SENTENCES = {
     "too_many_redirects": "Le site renvoie d’adresse en adresse sans fin.",
     "bad_redirect": "Le site renvoie à une adresse qui n’en est pas une.",
     "blocked": "Le site refuse nos vérifications : nous ne savons pas.",
+    "too_large": "Le site répond par des en-têtes sans fin.",
+    "out_of_time": "Les vérifications ont pris trop de temps : nous ne savons pas.",
     "dns_unknown": "Le DNS n’a pas répondu : nous ne savons pas.",
 }
 

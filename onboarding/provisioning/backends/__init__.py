@@ -66,3 +66,9 @@ def identity() -> Identity:
 def resolver() -> Lookups:
     """Return what reads the DNS from outside."""
     return cast("Lookups", _built(settings.BACKENDS["resolver"]))
+
+
+def rectify(parent: str) -> bool:
+    """Finish in one go what many small changes of a parent zone left undone; most DNS need nothing of the kind."""
+    changed = getattr(dns(), "rectify_changed", None)
+    return bool(changed(parent)) if changed is not None else False

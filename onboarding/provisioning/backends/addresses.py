@@ -1,6 +1,7 @@
 """Addresses of mailboxes as every provider of ours accepts them (services.md, 6.4)."""
 
 import re
+from collections.abc import Iterable
 
 from onboarding.provisioning.backends.protocols import Mailbox
 from onboarding.provisioning.errors import Refused
@@ -47,3 +48,17 @@ def checked_mailbox(mailbox: Mailbox) -> None:
             raise Refused("invalid_target", f"{mailbox.address} ne peut pas être redirigée vers « {target} ».")
         if target.lower() == mailbox.address.lower():
             raise Refused("loop", f"{mailbox.address} ne peut pas être redirigée vers elle-même.")
+
+
+def refuse_loop(mailbox: Mailbox, others: Iterable[Mailbox]) -> None:
+    """Refuse targets that lead back to the mailbox by way of other redirects of its domain."""
+    leads = {box.address: box.targets for box in others if box.kind == "redirect"}
+    address = mailbox.address.lower()
+    ahead, passed = [target.lower() for target in mailbox.targets], set[str]()
+    while ahead:
+        here = ahead.pop()
+        if here == address:
+            raise Refused("loop", f"{address} se redirigerait vers elle-même, par d’autres redirections.")
+        if here not in passed:
+            passed.add(here)
+            ahead += [target.lower() for target in leads.get(here, ())]

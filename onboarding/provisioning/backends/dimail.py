@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
@@ -18,8 +17,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from onboarding.provisioning import backends
 from onboarding.provisioning.backends import dimail_report
-from onboarding.provisioning.backends.addresses import checked, checked_domain, checked_mailbox, parted
+from onboarding.provisioning.backends.addresses import checked, checked_domain, checked_mailbox, parted, refuse_loop
 from onboarding.provisioning.backends.dimail_client import Client, at
+from onboarding.provisioning.backends.dimail_items import mailbox_of, names_of
+from onboarding.provisioning.backends.expected_records import spec_of
 from onboarding.provisioning.backends.marks import Marks
 from onboarding.provisioning.backends.protocols import Access, Mailbox, MailSpec, Owned
 from onboarding.provisioning.backends.provider_http import Answer, bad_answer
@@ -38,9 +39,8 @@ class DimailMail:
     """Domains, mailboxes and aliases at dimail."""
 
     def __init__(self) -> None:
-        missing = [
-            name for name in ("DIMAIL_URL", "DIMAIL_CREDENTIALS", "DIMAIL_WEBMAIL_URL") if not getattr(settings, name)
-        ]
+        needed = ("DIMAIL_URL", "DIMAIL_CREDENTIALS", "DIMAIL_WEBMAIL_URL")
+        missing = [name for name in needed if not getattr(settings, name)]
         if missing:
             raise ImproperlyConfigured(f"{', '.join(missing)} must be set")
         self._client = Client()
@@ -87,8 +87,7 @@ class DimailMail:
     def spec(self, domain: str) -> MailSpec:
         """Return what to publish (call 5). `NotYet` until dimail has its key."""
         self._known(domain)
-        records = [_record(item) for item in self._client.domain_call("GET", at("domains", domain, "spec")).objects()]
-        found = _spec(domain, records)
+        found = spec_of(domain, self._client.domain_call("GET", at("domains", domain, "spec")).objects())
         if found is None:
             raise NotYet("no_dkim", "dimail prépare encore la clé de signature.", after=timedelta(minutes=1))
         return found
@@ -144,7 +143,7 @@ class DimailMail:
                 # dimail takes a name only together with the opening of the mailbox.
                 raise Refused("inactive", f"La boîte {seen.address} est fermée : rouvrez-la pour changer son nom.")
             self._refuse_homonym(seen.address, mailbox.display_name)
-            self._patch(seen.address, {"active": "yes", **_names(mailbox)})
+            self._patch(seen.address, {"active": "yes", **names_of(mailbox)})
             if self._seen(seen.address).display_name != mailbox.display_name:
                 raise Unavailable("not_applied", "dimail a accepté le nouveau nom, mais ne le montre pas.")
 
@@ -156,7 +155,7 @@ class DimailMail:
             return
         if seen.kind == "redirect":
             raise Refused("unsupported", f"{address} est une redirection : dimail ne sait que la supprimer.")
-        self._patch(seen.address, {"active": "yes", **_names(seen)} if active else {"active": "no"})
+        self._patch(seen.address, {"active": "yes", **names_of(seen)} if active else {"active": "no"})
         if self._seen(seen.address).active != active:
             raise Refused("unsupported", "Ce serveur dimail n’ouvre ni ne ferme les boîtes : demandez à son équipe.")
 
@@ -202,7 +201,7 @@ class DimailMail:
                 odd += 1
                 continue
             otherwise = "personal" if "ox" in (item.get("features") or []) else "shared"
-            found[address] = _mailbox(address, self._marks.kind(kinds, local_part, otherwise), item)
+            found[address] = mailbox_of(address, self._marks.kind(kinds, local_part, otherwise), item)
         for local_part, targets in self._aliases(domain).items():
             address = f"{local_part}@{domain}"
             if address not in found:
@@ -325,7 +324,7 @@ class DimailMail:
         """Call 6; a 500 is resolved by 7, then 11."""
         local_part, domain = parted(address)
         path = at("domains", domain, "mailboxes", local_part, end="")
-        answer = self._client.mailbox_call("POST", path, expected=(201, _CONFLICT, _BROKEN), body=_names(mailbox))
+        answer = self._client.mailbox_call("POST", path, expected=(201, _CONFLICT, _BROKEN), body=names_of(mailbox))
         if answer.status == _BROKEN:
             self._resolve(address, mailbox)
         elif answer.status != _CONFLICT and str(answer.object().get("email", "")).lower() != address:
@@ -370,7 +369,10 @@ class DimailMail:
             raise Refused("no_target", f"La redirection {address} ne mène nulle part : chez dimail, elle n’existe pas.")
         local_part, domain = parted(address)
         wanted = {target.lower() for target in targets}
-        present = self._aliases(domain).get(local_part, set())
+        aliases = self._aliases(domain)
+        others = [Mailbox(f"{name}@{domain}", "redirect", "", tuple(leads)) for name, leads in aliases.items()]
+        refuse_loop(Mailbox(address, "redirect", "", targets), others)
+        present = aliases.get(local_part, set())
         for target in sorted(wanted - present):
             body = {"user_name": local_part, "destination": target}
             path = at("domains", domain, "aliases")
@@ -396,61 +398,3 @@ def _homonym(display_name: str, other: str) -> Refused:
         f"Une autre boîte, {other}, porte déjà le nom affiché « {display_name} ». Distinguez-les : ajoutez le service "
         "entre parenthèses, ou un numéro.",
     )
-
-
-def _names(mailbox: Mailbox) -> dict[str, str]:
-    """Return the three names that dimail wants. Ours is one: its first word is taken for the given name."""
-    whole = mailbox.display_name or mailbox.address.partition("@")[0]
-    given, _, family = whole.partition(" ")
-    return {"givenName": given, "surName": family or given, "displayName": whole}
-
-
-def _mailbox(address: str, kind: str, item: dict[str, Any]) -> Mailbox:
-    extras = item.get("extras")
-    ox = extras.get("ox") if isinstance(extras, dict) else None
-    name = ox.get("display_name") if isinstance(ox, dict) else None
-    quota = item.get("quota")
-    return Mailbox(
-        address,
-        kind,
-        str(name or ""),
-        active=dimail_report.boolean(item.get("active", "yes")) is not False,
-        quota=quota if isinstance(quota, int) and not isinstance(quota, bool) else None,
-    )
-
-
-def _record(item: dict[str, Any]) -> tuple[str, str, str]:
-    try:
-        target, kind, value = (str(item[key]).strip() for key in ("target", "type", "value"))
-    except KeyError:
-        raise bad_answer() from None
-    return target.lower().rstrip("."), kind.upper(), value
-
-
-def _spec(domain: str, records: list[tuple[str, str, str]]) -> MailSpec | None:
-    """Read the expected records; None while there is no key."""
-    mx: list[tuple[int, str]] = []
-    aliases: list[tuple[str, str]] = []
-    spf = selector = dkim = ""
-    for target, kind, value in records:
-        label = "" if target in {"", "@", domain} else target.removesuffix(f".{domain}")
-        if kind == "MX" and not label:
-            words = value.split()
-            preference = int(words[0]) if len(words) > 1 and words[0].isdigit() else 10
-            mx.append((preference, _host(words[-1] if words else "")))
-        elif kind == "CNAME" and label:
-            aliases.append((label, _host(value)))
-        elif kind == "TXT" and label.endswith("._domainkey"):
-            selector, dkim = label.removesuffix("._domainkey"), value
-        elif kind == "TXT" and not label and value.lower().startswith("v=spf1 "):
-            spf = " ".join(term for term in value.split()[1:] if not term.lower().endswith("all"))
-    if not mx or not spf:
-        raise bad_answer()
-    return MailSpec(tuple(sorted(mx)), spf, selector, dkim, tuple(sorted(aliases))) if selector and dkim else None
-
-
-def _host(name: str) -> str:
-    try:
-        return f"{checked_domain(name)}."
-    except Refused:
-        raise bad_answer() from None

@@ -4,8 +4,6 @@ The server is somebody else's and is not believed: what it announces is bounded 
 data, and a literal is read to its length and never as a line. The address contacted is the one that was checked.
 """
 
-import base64
-import binascii
 import contextlib
 import imaplib
 import re
@@ -20,6 +18,7 @@ from django.conf import settings
 
 from onboarding.audits.safety import is_public
 from onboarding.provisioning import backends
+from onboarding.provisioning.backends.imap_folders import FOLDERS_MAX, Folder, folder_of, quoted
 from onboarding.provisioning.errors import Outcome, Refused, Unavailable
 
 PORT = 993
@@ -27,7 +26,6 @@ CONNECT, READ = 5.0, 8.0  # seconds: to connect, and between two pieces of an an
 MESSAGE_MAX = 50 * 1024 * 1024  # bytes
 ANSWER_MAX = 16 * 1024 * 1024  # bytes that are not a message, in one answer
 LINE_MAX = 64 * 1024
-FOLDERS_MAX = 2_000
 WINDOW = 500  # messages listed at once
 
 # What a server that misbehaves, or goes away, makes the standard client raise.
@@ -35,15 +33,10 @@ BROKEN = (imaplib.IMAP4.error,)
 # How the codes begin that say that the old server does not answer.
 TROUBLE = "imap_"
 _HOST = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
-_LISTED = re.compile(rb'\((?P<flags>[^)]*)\) (?:"(?P<delimiter>\\?.)"|NIL) (?P<name>.*)\Z', re.DOTALL)
 _SEQUENCE = re.compile(rb"(\d+) \(")
 _UID = re.compile(rb"\bUID (\d+)")
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
 _FLAGS = re.compile(rb"\bFLAGS \(([^)]*)\)")
-# What is not a folder of its own: it shows again the messages of the others.
-_VIRTUAL = {b"\\noselect", b"\\nonexistent", b"\\all", b"\\flagged", b"\\important"}
-_ROLES = {b"\\sent": "Sent", b"\\drafts": "Drafts", b"\\archive": "Archive", b"\\trash": "Trash", b"\\junk": "Junk"}
-BINS = frozenset({"Trash", "Junk"})
 
 
 @dataclass(frozen=True)
@@ -57,14 +50,6 @@ class Account:
 
     def __repr__(self) -> str:
         return f"Account({self.host})"  # no password in a trace
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder: `source` is its name there, byte for byte; `target` the name it has here, "/" between levels."""
-
-    source: bytes
-    target: str
 
 
 @dataclass(frozen=True)
@@ -193,7 +178,7 @@ class Source:
             raise Unavailable("imap_list", "L’ancien serveur ne dit pas quels dossiers il contient.")
         found: dict[bytes, Folder] = {}
         for line in data:
-            folder = _folder(line, prefix)
+            folder = folder_of(line, prefix)
             if folder is not None:
                 found.setdefault(folder.source, folder)
         return list(found.values())[:FOLDERS_MAX]
@@ -314,11 +299,8 @@ def _enter(client: _Bounded, account: Account) -> None:
             proof = f"\0{account.login}\0{account.password}".encode()
             client.authenticate("PLAIN", lambda _challenge: proof)
         else:
-            login, password = (f'"{quote(each)}"' for each in (account.login, account.password))
-            kind, _data = client._simple_command("LOGIN", login, password)  # type: ignore[attr-defined] # noqa: SLF001 - imaplib's login() leaves the name unquoted
-            if kind != "OK":
-                raise wrong
-            client.state = "AUTH"
+            quote(account.password)
+            client.login(f'"{quote(account.login)}"', account.password)  # which quotes the second only
     except imaplib.IMAP4.abort:
         raise
     except imaplib.IMAP4.error as error:
@@ -335,63 +317,6 @@ def quote(text: str) -> str:
     if any(ord(char) < 32 for char in text):  # noqa: PLR2004 - controls
         raise UnicodeEncodeError("ascii", text, 0, 1, "a control character")
     return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def quoted(name: bytes) -> bytes:
-    """Return a folder's name as a quoted string."""
-    return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
-
-
-def decoded(name: bytes) -> str:
-    """Return a folder's name from modified UTF-7 (RFC 3501, 5.1.3); what is not stays as it reads."""
-    try:
-        return re.sub(r"&([^-]*)-", _shifted, name.decode("ascii"))
-    except (UnicodeDecodeError, binascii.Error, ValueError):
-        return name.decode("utf-8", "replace")
-
-
-def _shifted(part: re.Match[str]) -> str:
-    if not part[1]:
-        return "&"
-    data = part[1].replace(",", "/")
-    return base64.b64decode(data + "=" * (-len(data) % 4), validate=True).decode("utf-16-be")
-
-
-def _folder(line: object, prefix: bytes) -> Folder | None:
-    """Read one line of LIST; its name may be quoted, bare, or a literal."""
-    literal = isinstance(line, tuple)
-    head = line[0] if isinstance(line, tuple) else line
-    found = _LISTED.match(head) if isinstance(head, bytes) else None
-    if found is None:
-        return None
-    name = found["name"]
-    if isinstance(line, tuple):
-        name = bytes(line[1])
-    elif name.startswith(b'"') and name.endswith(b'"'):
-        name = re.sub(rb"\\(.)", rb"\1", name[1:-1])
-    flags = {flag.lower() for flag in found["flags"].split()}
-    if not name or flags & _VIRTUAL or (literal and re.search(rb"[\x00\r\n]", name)):
-        return None
-    role = next((_ROLES[flag] for flag in flags if flag in _ROLES), "")
-    return Folder(name, role or target_of(name, (found["delimiter"] or b"")[-1:], prefix))
-
-
-def target_of(name: bytes, delimiter: bytes, prefix: bytes = b"") -> str:
-    """Return the name a folder has here: levels separated by "/", nothing that a file system or a client would read."""
-    if name.upper() == b"INBOX":
-        return "INBOX"
-    if prefix and name.startswith(prefix) and len(name) > len(prefix):
-        name = name[len(prefix) :]
-    levels = name.split(delimiter) if delimiter else [name]
-    words = []
-    for level in levels:
-        text = "".join(char if char.isprintable() else "-" for char in decoded(level))
-        text = re.sub(r"[/\\*%]", "-", text).strip(" .")[:80]
-        if text:
-            words.append(text)
-    if words and words[0].upper() == "INBOX":
-        words[0] = "INBOX"
-    return "/".join(words[:8])[:255] or "Sans nom"
 
 
 def _old(row: bytes) -> Old | None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from onboarding.provisioning import backends
-from onboarding.provisioning.backends.addresses import checked, checked_domain, checked_mailbox
+from onboarding.provisioning.backends.addresses import checked, checked_domain, checked_mailbox, refuse_loop
 from onboarding.provisioning.backends.protocols import Access, Mailbox, MailSpec, Owned
 from onboarding.provisioning.backends.world import changing, log, opened
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
@@ -129,11 +129,13 @@ class LocalMail:
     def ensure_mailbox_settings(self, mailbox: Mailbox) -> None:
         """Name the mailbox and set its targets."""
         checked_mailbox(mailbox)
+        if mailbox.targets:
+            refuse_loop(mailbox, self.mailboxes(mailbox.address.lower().rpartition("@")[2]))
         with changing() as world:
             self._mailbox(world, mailbox.address)
             world.execute(
                 "UPDATE mailboxes SET display_name = ?, targets = ? WHERE address = ?",
-                (mailbox.display_name, json.dumps(mailbox.targets), mailbox.address),
+                (mailbox.display_name, json.dumps(list(dict.fromkeys(mailbox.targets))), mailbox.address),
             )
 
     def ensure_active(self, address: str, *, active: bool, owner: str) -> None:

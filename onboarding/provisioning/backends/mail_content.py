@@ -1,6 +1,7 @@
 """What mailboxes hold, read and written over IMAP as Dovecot's master user.
 
-One connection per call, one call at a time; nothing but `Unavailable` and `Refused` escapes.
+One connection per call, but for old mail, which comes by thousands: the last mailbox filled stays open a moment.
+Nothing but `Unavailable` and `Refused` escapes.
 """
 
 import base64
@@ -9,6 +10,9 @@ import contextlib
 import imaplib
 import re
 import ssl
+import threading
+import time
+import weakref
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -17,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from onboarding.provisioning.errors import Refused, Unavailable
 
 TIMEOUT = 20.0  # seconds
+KEPT = 30.0  # seconds, for a session that fills a mailbox: its bound is that of the moment it began
 _BATCH = 20  # messages fetched in one answer
 _LINE = re.compile(rb'\((?P<flags>[^)]*)\) (?:"(?P<separator>[^"]*)"|NIL) (?P<name>.*)', re.DOTALL)
 
@@ -29,19 +34,27 @@ class Content:
         self._host, self._tls = parts.hostname or "", parts.scheme == "imaps"
         self._port = parts.port or (993 if self._tls else 143)
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._kept = _Kept()
+        weakref.finalize(self, self._kept.close)
 
     def __repr__(self) -> str:
         return f"Content({self._host}:{self._port})"
 
-    def put(self, address: str, folder: str, raw: bytes, *, received_at: datetime, seen: bool) -> None:
-        """Store a message; the folder is made on the way. `Refused("over_quota")` when there is no room."""
+    def put(  # noqa: PLR0913 - a message and all that is known of it
+        self, address: str, folder: str, raw: bytes, *, place: str, received_at: datetime, seen: bool
+    ) -> None:
+        """Store a message; the folder is made on the way. `Refused("over_quota")` when there is no room.
+
+        `place` tells a mailbox from a later one of the same address.
+        """
         if any(part in {"", ".", ".."} for part in folder.split("/")):
             raise Refused("invalid_folder", f"« {folder} » n’est pas un nom de dossier.")
-        with self._entered(address) as session:
+        with self._filling(address, place) as session:
             name = _quoted(folder)
-            if folder != "INBOX":
+            if folder != "INBOX" and folder not in self._kept.folders:
                 session.create(name)  # « NO [ALREADYEXISTS] » is as good
                 session.subscribe(name)
+                self._kept.folders.add(folder)
             flags = r"(\Seen)" if seen else ""
             status, told = session.append(name, flags, imaplib.Time2Internaldate(received_at.timestamp()), raw)
             if status != "OK":
@@ -93,6 +106,20 @@ class Content:
                     _checked(session.expunge(), address)
         return seen
 
+    def settle(self) -> None:
+        """End the session that fills a mailbox: what it put is then counted."""
+        with self._kept.lock:
+            self._kept.close()
+
+    def used(self, address: str) -> int:
+        """Return what the mailbox holds now, in bytes, rounded down to a kilobyte by the protocol (RFC 2087)."""
+        with self._entered(address) as session:
+            told = _checked(session.getquotaroot("INBOX"), address)
+        found = re.search(
+            rb"STORAGE (\d+)", b" ".join(line for part in told for line in part if isinstance(line, bytes))
+        )
+        return int(found[1]) * 1024 if found else 0
+
     @staticmethod
     def _folders(session: imaplib.IMAP4) -> list[str]:
         names: list[str] = []
@@ -114,23 +141,86 @@ class Content:
     @contextlib.contextmanager
     def _entered(self, address: str) -> Iterator[imaplib.IMAP4]:
         session: imaplib.IMAP4 | None = None
+        with _faults(address):
+            try:
+                session = self._login(address)
+                yield session
+            finally:
+                _leave(session)
+
+    @contextlib.contextmanager
+    def _filling(self, address: str, place: str) -> Iterator[imaplib.IMAP4]:
+        """Give the session kept for this mailbox if it still answers, or a new one, which is kept."""
+        with self._kept.lock, _faults(address):
+            session = self._kept.session
+            if session is None or not self._kept.serves(place):
+                self._kept.close()
+                session = self._login(address)
+            self._kept.keep(session, place)
+            try:
+                yield session
+            except Refused:
+                raise
+            except BaseException:
+                self._kept.close()
+                raise
+
+    def _login(self, address: str) -> imaplib.IMAP4:
+        if self._tls:
+            context = ssl.create_default_context()
+            session: imaplib.IMAP4 = imaplib.IMAP4_SSL(self._host, self._port, ssl_context=context, timeout=TIMEOUT)
+        else:
+            session = imaplib.IMAP4(self._host, self._port, timeout=TIMEOUT)
         try:
-            if self._tls:
-                context = ssl.create_default_context()
-                session = imaplib.IMAP4_SSL(self._host, self._port, ssl_context=context, timeout=TIMEOUT)
-            else:
-                session = imaplib.IMAP4(self._host, self._port, timeout=TIMEOUT)
             session.login(f"{address}*{self._user}", self._password)
-            yield session
-        except (imaplib.IMAP4.error, OSError, ValueError) as error:
-            # Neither the error's text nor its chain: a refused login may quote what was sent.
-            raise Unavailable(
-                "imap", f"La boîte {address} ne s’ouvre pas en ce moment ({type(error).__name__})."
-            ) from None
-        finally:
-            if session is not None:
-                with contextlib.suppress(imaplib.IMAP4.error, OSError, ValueError):
-                    session.logout()
+        except BaseException:
+            _leave(session)
+            raise
+        return session
+
+
+class _Kept:
+    """The session that last filled a mailbox, and the folders it has seen made."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.session: imaplib.IMAP4 | None = None
+        self.folders: set[str] = set()
+        self._place, self._since = "", 0.0
+
+    def keep(self, session: imaplib.IMAP4, place: str) -> None:
+        if session is not self.session:
+            self.folders = set()
+            self.session, self._place, self._since = session, place, time.monotonic()
+
+    def serves(self, place: str) -> bool:
+        """Whether the session is this mailbox's, is still young, and answers."""
+        if self.session is None or self._place != place or time.monotonic() - self._since > KEPT:
+            return False
+        try:
+            return self.session.noop()[0] == "OK"
+        except (imaplib.IMAP4.error, OSError):
+            return False
+
+    def close(self) -> None:
+        session, self.session = self.session, None
+        _leave(session)
+
+
+@contextlib.contextmanager
+def _faults(address: str) -> Iterator[None]:
+    try:
+        yield
+    except (imaplib.IMAP4.error, OSError, ValueError) as error:
+        # Neither the error's text nor its chain: a refused login may quote what was sent.
+        note = f"La boîte {address} ne s’ouvre pas en ce moment ({type(error).__name__})."
+        raise Unavailable("imap", note) from None
+
+
+def _leave(session: imaplib.IMAP4 | None) -> None:
+    if session is not None:
+        with contextlib.suppress(imaplib.IMAP4.error, OSError, ValueError):
+            session.logout()
 
 
 def encoded(name: str) -> str:

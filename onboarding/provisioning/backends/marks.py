@@ -18,13 +18,13 @@ class Marks:
         """Return the mark of a domain, or of an address of it."""
         return MailMark.objects.filter(provider=self._provider, domain=domain, digest=_digest(local_part)).first()
 
-    def claim(self, domain: str, local_part: str = "", *, owner: str, kind: str = "") -> MailMark:
+    def claim(self, domain: str, local_part: str = "", *, owner: str, kind: str = "", siret: str = "") -> MailMark:
         """Write the mark, once. `Refused("conflict")` when another owner, or another kind, has it."""
         mark, _ = MailMark.objects.get_or_create(
             provider=self._provider,
             domain=domain,
             digest=_digest(local_part),
-            defaults={"owner": owner, "kind": kind},
+            defaults={"owner": owner, "kind": kind, "siret": siret},
         )
         self.check(mark, owner=owner, kind=kind)
         return mark

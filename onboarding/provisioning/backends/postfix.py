@@ -5,6 +5,7 @@ The servers look each thing up when they need it: what is committed here holds f
 
 import contextlib
 import smtplib
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -19,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg.rows import dict_row
 
 from onboarding.provisioning import backends
-from onboarding.provisioning.backends.addresses import checked, checked_domain, checked_mailbox
+from onboarding.provisioning.backends.addresses import checked, checked_domain, checked_mailbox, refuse_loop
 from onboarding.provisioning.backends.mail_content import Content
 from onboarding.provisioning.backends.passwords import chosen, hashed
 from onboarding.provisioning.backends.protocols import Access, Mailbox, MailSpec, Owned
@@ -27,6 +28,7 @@ from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 
 TIMEOUT = 10  # seconds, for one statement or one SMTP answer
 CHECK_HEADER = "X-Suite-Check"
+_LOOKS, _BETWEEN = 6, 0.4  # seconds
 _MAILBOX_UNKNOWN, _MAILBOX_FULL = 550, 552
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -43,7 +45,6 @@ class PostfixDovecotMail:
         ]
         if missing:
             raise ImproperlyConfigured(f"{', '.join(missing)} must be set")
-        self._database = settings.POSTFIX_DATABASE_URL
         self._content = Content(settings.POSTFIX_IMAP_URL)
 
     # Domains
@@ -138,6 +139,8 @@ class PostfixDovecotMail:
     def ensure_mailbox_settings(self, mailbox: Mailbox) -> None:
         """Name the mailbox; direct it if it is a redirect."""
         checked_mailbox(mailbox)
+        if mailbox.targets:
+            refuse_loop(mailbox, self.mailboxes(mailbox.address.lower().rpartition("@")[2]))
         with self._changing() as connection:
             row = self._mailbox(connection, mailbox.address, lock=True)
             address = row["address"]
@@ -161,13 +164,16 @@ class PostfixDovecotMail:
             )
 
     def ensure_mailbox_quota(self, address: str, quota: int | None) -> None:
-        """Bound the mailbox."""
+        """Bound the mailbox; what it holds is asked of Dovecot, whose count in the database comes a little later."""
         with self._changing() as connection:
-            row = self._mailbox(connection, address, lock=True)
-            if row["quota"] == quota:
-                return
-            if quota is not None and quota < row["used"]:
+            row = self._mailbox(connection, address)
+        if row["quota"] == quota:
+            return
+        if quota is not None and row["kind"] != "redirect":
+            self._content.settle()
+            if quota < self._content.used(row["address"]):
                 raise Refused("below_use", f"La boîte {address} contient déjà plus que ce quota.")
+        with self._changing() as connection:
             connection.execute("UPDATE mailboxes SET quota = %s WHERE address = %s", (quota, row["address"]))
 
     def ensure_no_mailbox(self, address: str, *, owner: str) -> None:
@@ -187,6 +193,7 @@ class PostfixDovecotMail:
 
     def mailboxes(self, domain: str) -> tuple[Mailbox, ...]:
         """Return the mailboxes of the domain."""
+        self._content.settle()
         with self._changing() as connection:
             self._domain(connection, domain)
             rows = connection.execute(
@@ -225,11 +232,13 @@ class PostfixDovecotMail:
 
     def import_message(self, address: str, folder: str, raw: bytes, *, received_at: datetime, seen: bool) -> None:
         """Store an old message."""
-        self._content.put(self._box(address), folder, raw, received_at=received_at, seen=seen)
+        row = self._box(address)
+        place = str(row["place"])
+        self._content.put(row["address"], folder, raw, place=place, received_at=received_at, seen=seen)
 
     def export_messages(self, address: str) -> Iterator[tuple[str, bytes]]:
         """Yield all that the mailbox holds."""
-        yield from self._content.messages(self._box(address))
+        yield from self._content.messages(self._box(address)["address"])
 
     def check_delivery(self, address: str) -> None:
         """Send a message to the first of the domain's exchangers, and find it again; a redirect is only asked."""
@@ -244,8 +253,16 @@ class PostfixDovecotMail:
         if keeps and self._content.found(row["address"], CHECK_HEADER, row["address"]):
             return  # sent by an earlier try
         self._send(self._exchanger(row["domain"]), row["address"], keeps=keeps)
-        if keeps and not self._content.found(row["address"], CHECK_HEADER, row["address"]):
+        if keeps and not self._arrives(row["address"]):
             raise NotYet("not_arrived", "Le message d’essai est parti, et n’est pas encore arrivé.", after=_SOON)
+
+    def _arrives(self, address: str) -> bool:
+        """Look for the message a few times: between servers of one machine it takes some tenths of a second."""
+        for _ in range(_LOOKS):
+            if self._content.found(address, CHECK_HEADER, address):
+                return True
+            time.sleep(_BETWEEN)
+        return False
 
     def _exchanger(self, domain: str) -> str:
         """Return an address of the domain's first exchanger, which must be one of ours."""
@@ -299,7 +316,7 @@ class PostfixDovecotMail:
         """Give a connection inside one transaction: all of it holds, or nothing."""
         try:
             with psycopg.connect(
-                self._database,
+                settings.POSTFIX_DATABASE_URL,  # read here and kept nowhere: it holds a password
                 row_factory=dict_row,
                 connect_timeout=TIMEOUT,
                 application_name="suite",
@@ -333,13 +350,13 @@ class PostfixDovecotMail:
             raise Refused("unknown_mailbox", f"La boîte {address} n’existe pas.")
         return row
 
-    def _box(self, address: str) -> str:
-        """Return the address of a mailbox that keeps messages."""
+    def _box(self, address: str) -> dict[str, Any]:
+        """Return the row of a mailbox that keeps messages."""
         with self._changing() as connection:
             row = self._mailbox(connection, address)
         if row["kind"] == "redirect":
             raise Refused("unsupported", f"{address} est une redirection : elle ne garde aucun message.")
-        return str(row["address"])
+        return row
 
     @staticmethod
     def _ours(row: Mapping[str, Any], owner: str) -> Mapping[str, Any]:

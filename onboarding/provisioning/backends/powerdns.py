@@ -21,6 +21,7 @@ from django.core.cache import cache
 from onboarding.provisioning.backends.calls import Caller, Request
 from onboarding.provisioning.backends.names import normal
 from onboarding.provisioning.backends.protocols import Delegation, Owned, Record
+from onboarding.provisioning.backends.required import require, require_url
 from onboarding.provisioning.backends.rrsets import APEX, MADE, conflict, normal_record, presented, seen_record
 from onboarding.provisioning.errors import Refused, Unavailable
 
@@ -38,6 +39,8 @@ class PowerDns:
     """Calls the server that POWERDNS_URL names, with POWERDNS_API_KEY."""
 
     def __init__(self) -> None:
+        require_url("POWERDNS_URL")
+        require("POWERDNS_API_KEY", "DNS_NAME_SERVERS")
         self._caller = Caller(
             f"{settings.POWERDNS_URL.rstrip('/')}/api/v1/servers/{quote(settings.POWERDNS_SERVER)}",
             {"X-API-Key": settings.POWERDNS_API_KEY},
@@ -173,8 +176,6 @@ class PowerDns:
 
     def _create(self, name: str, account: str) -> None:
         servers = [f"{server.rstrip('.')}." for server in settings.DNS_NAME_SERVERS]
-        if not servers:
-            raise Unavailable("no_name_servers", "Les noms de nos serveurs DNS (DNS_NAME_SERVERS) ne sont pas réglés.")
         contact = settings.DNS_HOSTMASTER.rstrip(".") or f"hostmaster.{name}"
         soa = f"{servers[0]} {contact}. 1 3600 600 1209600 3600"
         content = [{"content": soa, "disabled": False}]

@@ -104,7 +104,7 @@ class Rfc2136Dns:
         """Return what the zone publishes, our marks left out."""
         name = normal(zone)
         self._held(name)
-        return tuple(each for each in records_of(self._updates.transfer(name)) if not _is_mark(each.name))
+        return tuple(each for each in records_of(self._updates.transfer(name), name) if not _is_mark(each.name))
 
     def ensure_signed(self, zone: str) -> None:
         """Wait for the server to sign the zone, by its own policy."""
@@ -157,7 +157,7 @@ class Rfc2136Dns:
             raise Refused("unsupported", "Sans zone catalogue (RFC2136_CATALOG), un serveur DNS ne dit pas ses zones.")
         members: dict[str, str] = {}
         owners: dict[str, str] = {}
-        for record in records_of(self._updates.transfer(self._catalog)):
+        for record in records_of(self._updates.transfer(self._catalog), self._catalog):
             label = record.name.removesuffix(f".zones.{self._catalog}").rpartition(".")[2]
             if record.type == "PTR":
                 members[label] = record.values[0].lower().removesuffix(".")
@@ -174,7 +174,7 @@ class Rfc2136Dns:
         apex = transferred.find_node(absolute(name))
         soa = apex.find_rdataset(dns.rdataclass.IN, dns.rdatatype.SOA)
         servers = apex.find_rdataset(dns.rdataclass.IN, dns.rdatatype.NS)
-        kept = [each for each in records_of(transferred) if not _is_mark(each.name)]
+        kept = [each for each in records_of(transferred, name) if not _is_mark(each.name)]
         return written(name, str(soa[0]), sorted(str(each) for each in servers), kept, ttl=soa.ttl)
 
     # --- Changes: prerequisites decide, on the server -----------------------------------------------------------------

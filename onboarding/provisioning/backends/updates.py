@@ -1,5 +1,6 @@
 """Dynamic updates, transfers and questions to one DNS server, over TCP, signed by TSIG (RFC 2136, 5936, 8945)."""
 
+import base64
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,8 +16,10 @@ import dns.update
 import dns.xfr
 import dns.zone
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from onboarding.provisioning.backends.protocols import Record
+from onboarding.provisioning.backends.required import require
 from onboarding.provisioning.backends.rrsets import presented
 from onboarding.provisioning.errors import Refused, Unavailable
 
@@ -36,8 +39,13 @@ class Updates:
     """Speaks to RFC2136_SERVER. The key is made anew for each message: none stays where a traceback would show it."""
 
     def __init__(self) -> None:
+        require("RFC2136_SERVER", "RFC2136_KEY_NAME", "RFC2136_KEY_SECRET")
         host, colon, port = settings.RFC2136_SERVER.rpartition(":")
-        self._server, self._port = (host, int(port)) if colon else (settings.RFC2136_SERVER, 53)
+        try:
+            self._server, self._port = (host, int(port)) if colon else (settings.RFC2136_SERVER, 53)
+            base64.b64decode(settings.RFC2136_KEY_SECRET, validate=True)
+        except ValueError:
+            raise ImproperlyConfigured("RFC2136_SERVER is host or host:port, RFC2136_KEY_SECRET is base64") from None
 
     def update(self, zone: str) -> dns.update.UpdateMessage:
         """Return an update of the zone, to be filled and sent."""

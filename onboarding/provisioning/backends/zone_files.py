@@ -4,12 +4,16 @@ An import changes nothing: it says what would be added, and what stands in the w
 `Dns.ensure_records`, which never touches a set without our mark.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import dns.exception
+import dns.rdataclass
 import dns.rdatatype
+import dns.tokenizer
 import dns.zone
+import dns.zonefile
 
 from onboarding.provisioning.backends.names import normal
 from onboarding.provisioning.backends.protocols import Record
@@ -17,6 +21,7 @@ from onboarding.provisioning.backends.rrsets import APEX, MADE, presented, value
 from onboarding.provisioning.errors import Refused
 
 _FILE_MAX = 1_000_000  # characters
+_LINE = re.compile(r"^zone:(\d+): ")
 
 
 @dataclass(frozen=True)
@@ -47,26 +52,36 @@ def read(zone: str, text: str) -> tuple[Record, ...]:
     """
     if len(text) > _FILE_MAX:
         raise Refused("bad_zone_file", "Ce fichier de zone dépasse un million de caractères.")
+    name = normal(zone)
+    parsed = dns.zone.Zone(f"{name}.", relativize=False)
     try:
-        parsed = dns.zone.from_text(
-            text, origin=f"{normal(zone)}.", relativize=False, check_origin=False, allow_include=False
-        )
-        return records_of(parsed)
+        with parsed.writer(replacement=True) as writer:
+            tokens = dns.tokenizer.Tokenizer(text, filename="zone")
+            _Whole(tokens, dns.rdataclass.IN, writer, allow_include=False).read()
+        return records_of(parsed, name)
     except (dns.exception.DNSException, ValueError, KeyError, IndexError, NotImplementedError) as error:
-        detail = str(error)[:200] or type(error).__name__
+        detail = _LINE.sub(r"vers la ligne \1, ", str(error))[:200] or type(error).__name__
         raise Refused("bad_zone_file", f"Ce fichier de zone ne se lit pas : {detail}") from error
 
 
-def records_of(zone: dns.zone.Zone) -> tuple[Record, ...]:
+class _Whole(dns.zonefile.Reader):
+    """Reads every line of a file: dnspython's own reader drops names outside the zone without a word."""
+
+    def _eat_line(self) -> None:
+        raise ValueError("un nom n’est pas dans cette zone")
+
+
+def records_of(zone: dns.zone.Zone, apex: str) -> tuple[Record, ...]:
     """Return the sets of a zone made with `relativize=False`, ordered, without what its server makes by itself."""
     found = []
-    for name, node in zone.nodes.items():
+    for owner, node in zone.nodes.items():
+        name = owner.to_text(omit_final_dot=True).lower()
         for rdataset in node.rdatasets:
             kind = dns.rdatatype.to_text(rdataset.rdtype)
-            if kind in MADE or (name == zone.origin and kind in APEX):
+            if kind in MADE or (name == apex and kind in APEX):
                 continue
             values = tuple(sorted({value_of(rdata) for rdata in rdataset}))
-            found.append(Record(name.to_text(omit_final_dot=True).lower(), kind, values, rdataset.ttl))
+            found.append(Record(name, kind, values, rdataset.ttl))
     return tuple(sorted(found, key=lambda each: (each.name, each.type)))
 
 

@@ -49,17 +49,19 @@ class MailContract:
     """The promises of `protocols.Mail`."""
 
     unable: ClassVar[frozenset[str]] = frozenset()
+    ours: ClassVar = OURS
+    theirs: ClassVar = THEIRS
     shared: ClassVar = Mailbox(f"mairie@{DOMAIN}", "shared", "Mairie")
     person: ClassVar = Mailbox(f"zoe.le-gall@{DOMAIN}", "personal", "Zoé Le Gall")
     redirect: ClassVar = Mailbox(f"contact@{DOMAIN}", "redirect", "Contact", (f"mairie@{DOMAIN}", "a.b@ailleurs.fr"))
 
     def ready(self, mail: Mail, *boxes: Mailbox) -> None:
         """Have the domain, and these mailboxes in it."""
-        mail.ensure_domain(DOMAIN, owner=OURS)
+        mail.ensure_domain(DOMAIN, owner=self.ours)
         mail.ensure_dkim(DOMAIN)
         mail.ensure_quota(DOMAIN, 10 * GB)
         for box in boxes:
-            mail.ensure_mailbox(box, owner=OURS)
+            mail.ensure_mailbox(box, owner=self.ours)
             mail.ensure_mailbox_settings(box)
 
     def seen(self, mail: Mail, address: str) -> Mailbox:
@@ -77,9 +79,9 @@ class MailContract:
 
     def test_has_a_domain_once_for_one_owner(self, mail: Mail) -> None:
         for _ in range(2):
-            mail.ensure_domain(DOMAIN, owner=OURS)
-        assert refused(lambda: mail.ensure_domain(DOMAIN, owner=THEIRS)) == "conflict"
-        assert [each for each in mail.domains() if each.name == DOMAIN] == [Owned(DOMAIN, OURS)]
+            mail.ensure_domain(DOMAIN, owner=self.ours)
+        assert refused(lambda: mail.ensure_domain(DOMAIN, owner=self.theirs)) == "conflict"
+        assert [each for each in mail.domains() if each.name == DOMAIN] == [Owned(DOMAIN, self.ours)]
 
     def test_keeps_its_signing_key(self, mail: Mail) -> None:
         self.ready(mail)
@@ -103,17 +105,17 @@ class MailContract:
         "name", ["é.fr", "seul", "https://x.fr", "a..fr", "-a.fr", "a_b.fr", "x.fr/../y.fr", "x" * 64 + ".fr", ""]
     )
     def test_a_name_that_is_no_domain_is_refused_before_it_leaves(self, mail: Mail, name: str) -> None:
-        assert refused(lambda: mail.ensure_domain(name, owner=OURS)) == "invalid_domain"
+        assert refused(lambda: mail.ensure_domain(name, owner=self.ours)) == "invalid_domain"
         assert list(mail.domains()) == []
 
-    @needs("ensure_no_domain")
+    @needs("ensure_no_domain", "ensure_mailbox")
     def test_deletes_a_domain_of_ours_once_it_is_empty(self, mail: Mail) -> None:
         self.ready(mail, self.shared)
-        assert refused(lambda: mail.ensure_no_domain(DOMAIN, owner=OURS)) == "not_empty"
-        mail.ensure_no_mailbox(self.shared.address, owner=OURS)
-        assert refused(lambda: mail.ensure_no_domain(DOMAIN, owner=THEIRS)) == "conflict"
+        assert refused(lambda: mail.ensure_no_domain(DOMAIN, owner=self.ours)) == "not_empty"
+        mail.ensure_no_mailbox(self.shared.address, owner=self.ours)
+        assert refused(lambda: mail.ensure_no_domain(DOMAIN, owner=self.theirs)) == "conflict"
         for _ in range(2):
-            mail.ensure_no_domain(DOMAIN, owner=OURS)
+            mail.ensure_no_domain(DOMAIN, owner=self.ours)
         assert list(mail.domains()) == []
 
     # Mailboxes
@@ -121,7 +123,7 @@ class MailContract:
     @needs("ensure_mailbox")
     def test_existing_is_not_configured(self, mail: Mail) -> None:
         self.ready(mail)
-        mail.ensure_mailbox(self.shared, owner=OURS)
+        mail.ensure_mailbox(self.shared, owner=self.ours)
         for _ in range(2):
             mail.ensure_mailbox_settings(self.shared)
         box = self.seen(mail, self.shared.address)
@@ -130,8 +132,8 @@ class MailContract:
     @needs("ensure_mailbox")
     def test_an_address_is_one_whatever_its_case(self, mail: Mail) -> None:
         self.ready(mail)
-        mail.ensure_mailbox(self.shared, owner=OURS)
-        mail.ensure_mailbox(Mailbox(f"MAIRIE@{DOMAIN}", "shared", "Mairie"), owner=OURS)
+        mail.ensure_mailbox(self.shared, owner=self.ours)
+        mail.ensure_mailbox(Mailbox(f"MAIRIE@{DOMAIN}", "shared", "Mairie"), owner=self.ours)
         assert [box.address for box in mail.mailboxes(DOMAIN)] == [f"mairie@{DOMAIN}"]
 
     @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ class MailContract:
     ) -> None:
         self.ready(mail)
         box = Mailbox(f"{local_part}@{DOMAIN}", "personal", "Zoé")
-        assert refused(lambda: mail.ensure_mailbox(box, owner=OURS)) == "invalid_address"
+        assert refused(lambda: mail.ensure_mailbox(box, owner=self.ours)) == "invalid_address"
         assert mail.mailboxes(DOMAIN) == ()
 
     @needs("ensure_mailbox")
@@ -152,7 +154,7 @@ class MailContract:
         second = Mailbox(f"jean.martin2@{DOMAIN}", "personal", "Jean MARTIN")
         self.ready(mail, first)
         try:
-            mail.ensure_mailbox(second, owner=OURS)
+            mail.ensure_mailbox(second, owner=self.ours)
             mail.ensure_mailbox_settings(second)
             wanted = {first.address, second.address}
         except Refused as told:
@@ -165,8 +167,8 @@ class MailContract:
     def test_an_address_that_serves_otherwise_is_a_conflict(self, mail: Mail) -> None:
         self.ready(mail, self.shared)
         other = Mailbox(self.shared.address, "redirect", "", ("a@b.example",))
-        assert refused(lambda: mail.ensure_mailbox(other, owner=OURS)) == "conflict"
-        assert refused(lambda: mail.ensure_mailbox(self.shared, owner=THEIRS)) == "conflict"
+        assert refused(lambda: mail.ensure_mailbox(other, owner=self.ours)) == "conflict"
+        assert refused(lambda: mail.ensure_mailbox(self.shared, owner=self.theirs)) == "conflict"
 
     @needs("ensure_mailbox")
     def test_a_name_follows_its_change(self, mail: Mail) -> None:
@@ -192,24 +194,37 @@ class MailContract:
         assert refused(lambda: mail.ensure_mailbox_settings(wrong)) in {"invalid_target", "loop"}
         assert sorted(self.seen(mail, self.redirect.address).targets) == sorted(self.redirect.targets)
 
-    @needs("ensure_active")
+    @needs("ensure_mailbox")
+    def test_redirects_that_would_lead_to_each_other_are_refused(self, mail: Mail) -> None:
+        names = [f"{name}@{DOMAIN}" for name in ("un", "deux", "trois")]
+        outside = "a.b@ailleurs.fr"
+        boxes = [
+            Mailbox(address, "redirect", "", (outside, target))
+            for address, target in zip(names, [*names[1:], outside], strict=True)
+        ]
+        self.ready(mail, *boxes)
+        back = Mailbox(names[2], "redirect", "", (outside, names[0].upper()))
+        assert refused(lambda: mail.ensure_mailbox_settings(back)) == "loop"
+        assert self.seen(mail, names[2]).targets == (outside,)
+
+    @needs("ensure_active", "ensure_mailbox")
     def test_shuts_and_opens_a_mailbox_of_ours(self, mail: Mail) -> None:
         self.ready(mail, self.person)
         for active in (False, False, True, True):
-            mail.ensure_active(self.person.address, active=active, owner=OURS)
+            mail.ensure_active(self.person.address, active=active, owner=self.ours)
             box = self.seen(mail, self.person.address)
             assert (box.active, box.display_name) == (active, "Zoé Le Gall")
-        assert refused(lambda: mail.ensure_active(self.person.address, active=False, owner=THEIRS)) == "conflict"
+        assert refused(lambda: mail.ensure_active(self.person.address, active=False, owner=self.theirs)) == "conflict"
         assert self.seen(mail, self.person.address).active
 
-    @needs("ensure_no_mailbox")
+    @needs("ensure_no_mailbox", "ensure_mailbox")
     def test_deletes_a_mailbox_of_ours_once(self, mail: Mail) -> None:
         self.ready(mail, self.shared, self.person, self.redirect)
-        assert refused(lambda: mail.ensure_no_mailbox(self.person.address, owner=THEIRS)) == "conflict"
+        assert refused(lambda: mail.ensure_no_mailbox(self.person.address, owner=self.theirs)) == "conflict"
         for _ in range(2):
-            mail.ensure_no_mailbox(self.person.address, owner=OURS)
+            mail.ensure_no_mailbox(self.person.address, owner=self.ours)
         assert {box.address for box in mail.mailboxes(DOMAIN)} == {self.shared.address, self.redirect.address}
-        mail.ensure_no_mailbox(self.redirect.address, owner=OURS)
+        mail.ensure_no_mailbox(self.redirect.address, owner=self.ours)
         assert [box.address for box in mail.mailboxes(DOMAIN)] == [self.shared.address]
 
     @needs("ensure_mailbox")
@@ -218,11 +233,11 @@ class MailContract:
         nobody = f"personne@{DOMAIN}"
         calls: list[Callable[[], object]] = [
             lambda: mail.ensure_mailbox_settings(Mailbox(nobody, "personal", "Personne")),
-            lambda: mail.ensure_active(nobody, active=False, owner=OURS),
+            lambda: mail.ensure_active(nobody, active=False, owner=self.ours),
             lambda: mail.issue_access(nobody),
         ]
         assert {refused(call) for call in calls} == {"unknown_mailbox"}
-        mail.ensure_no_mailbox(nobody, owner=OURS)
+        mail.ensure_no_mailbox(nobody, owner=self.ours)
 
     # Quotas, access, content
 
@@ -258,7 +273,7 @@ class MailContract:
 
         assert refused(put) == "over_quota"
 
-    @needs("issue_access")
+    @needs("issue_access", "ensure_mailbox", "ensure_active")
     def test_gives_a_way_in_that_nothing_prints(self, mail: Mail) -> None:
         self.ready(mail, self.person, self.redirect)
         first, second = mail.issue_access(self.person.address), mail.issue_access(self.person.address)
@@ -268,7 +283,7 @@ class MailContract:
             assert isinstance(access, Access)
             assert (access.url is None) != (access.password is None)
         assert refused(lambda: mail.issue_access(self.redirect.address)) == "no_access"
-        mail.ensure_active(self.person.address, active=False, owner=OURS)
+        mail.ensure_active(self.person.address, active=False, owner=self.ours)
         assert refused(lambda: mail.issue_access(self.person.address)) == "inactive"
 
     @needs("import_message", "export_messages")
@@ -283,12 +298,12 @@ class MailContract:
         self.ready(mail, *(() if "ensure_mailbox" in self.unable else (self.person,)))
         address, box = self.person.address, self.person
         calls: dict[str, Callable[[], object]] = {
-            "ensure_mailbox": lambda: mail.ensure_mailbox(box, owner=OURS),
+            "ensure_mailbox": lambda: mail.ensure_mailbox(box, owner=self.ours),
             "ensure_mailbox_settings": lambda: mail.ensure_mailbox_settings(box),
-            "ensure_active": lambda: mail.ensure_active(address, active=False, owner=OURS),
+            "ensure_active": lambda: mail.ensure_active(address, active=False, owner=self.ours),
             "ensure_mailbox_quota": lambda: mail.ensure_mailbox_quota(address, GB),
-            "ensure_no_mailbox": lambda: mail.ensure_no_mailbox(address, owner=OURS),
-            "ensure_no_domain": lambda: mail.ensure_no_domain(DOMAIN, owner=OURS),
+            "ensure_no_mailbox": lambda: mail.ensure_no_mailbox(address, owner=self.ours),
+            "ensure_no_domain": lambda: mail.ensure_no_domain(DOMAIN, owner=self.ours),
             "issue_access": lambda: mail.issue_access(address),
             "import_message": lambda: mail.import_message(address, "INBOX", b"x", received_at=OLD, seen=True),
             "export_messages": lambda: list(mail.export_messages(address)),
@@ -297,5 +312,5 @@ class MailContract:
         for name in sorted(self.unable & calls.keys()):
             with pytest.raises(Outcome) as told:
                 calls[name]()
-            assert told.value.code in {"unsupported", "by_hand", "not_empty"}, name
+            assert told.value.code in {"unsupported", "by_hand", "first_login", "not_empty"}, name
         assert mail.mailboxes(DOMAIN) == before

@@ -26,15 +26,21 @@ def settled(call: object, *args: object, **kwargs: object) -> None:
 
 
 class RegistrarContract:
+    """`parked`: where a name points from its order on; `delegation` gives one that the setting can publish."""
+
+    parked: Delegation | None = None
+
+    def delegation(self) -> Delegation:
+        return Delegation(("ns1.suite.example.", "ns2.suite.example."), ("1 13 2 " + "ab" * 32,))
+
     def test_holds_a_name_once_for_one_owner(self, registrar: Registrar) -> None:
-        for _ in range(2):
-            settled(registrar.ensure_registered, NAME, owner=OURS)
-        settled(registrar.ensure_registered, NAME.upper(), owner=OURS)
-        assert registrar.delegation(NAME) is None
+        for spelling in (NAME, NAME, NAME.upper()):
+            settled(registrar.ensure_registered, spelling, owner=OURS)
+        assert registrar.delegation(NAME) == self.parked
         assert refusal(registrar.ensure_registered, NAME, owner=THEIRS) == "taken"
 
     def test_points_the_name_at_our_servers(self, registrar: Registrar) -> None:
-        delegation = Delegation(("ns1.suite.example.", "ns2.suite.example."), ("1 13 2 " + "ab" * 32,))
+        delegation = self.delegation()
         settled(registrar.ensure_registered, NAME, owner=OURS)
         for _ in range(2):
             settled(registrar.ensure_delegated, NAME, delegation)

@@ -41,9 +41,11 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2))
             return
         domain = declared.mail_domain(declaration.email) or target
+        waiting = examination.to_confirm(judged)
         for finding in judged.findings.values():
             beyond = "" if finding.id in CRITERIA else " (au-delà du référentiel)"
-            self.stdout.write(f"{MARKS[finding.state]} {finding.id}{beyond} {finding.sentence}")
+            doubt = " (à confirmer)" if finding.id in waiting else ""
+            self.stdout.write(f"{MARKS[finding.state]} {finding.id}{beyond} {finding.sentence}{doubt}")
             if mending := remedy(finding, domain):
                 self.stdout.write(f"    {mending.text} À voir avec {mending.ask}.")
                 if mending.record:
