@@ -19,7 +19,6 @@ from onboarding.provisioning import (
 )
 
 
-
 @shared_task(acks_late=True)
 def advance(deployment: str) -> None:
     """Run what is runnable of one deployment."""
