@@ -73,7 +73,7 @@ class TestAdd:
         assert Deployment.objects.get(pk=suite.pk).status == "live"
         run(suite)
         assert set(there(suite)) == {"mairie", "jeanne.martin", "paul.durand", "ecole"}
-        assert box(suite, "paul.durand").observed["active"] is True
+        assert (box(suite, "paul.durand").observed or {})["active"] is True
         assert Event.objects.filter(subject=suite.pk, kind="change.add").count() == 1
         assert Event.objects.filter(subject=suite.pk, kind="change_completed").count() == 1
         assert Event.objects.filter(subject=suite.pk, kind="completed").count() == 1

@@ -331,7 +331,7 @@ class TestDownload:
         given = client_of(person).post(address)
         assert given.status_code == 200
         assert "no-store" in given["Cache-Control"]
-        with zipfile.ZipFile(io.BytesIO(given.getvalue())) as archive:  # type: ignore[attr-defined]  # a stream
+        with zipfile.ZipFile(io.BytesIO(given.getvalue())) as archive:
             assert "INVENTAIRE.csv" in archive.namelist()
         Export.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         assert client_of(person).post(address).status_code == 410
