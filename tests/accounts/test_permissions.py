@@ -67,7 +67,7 @@ SERVICE = tuple(f"provisioning:{page}" for page in (
     "mailboxes", "add_mailboxes", "quotas", "ask_more", "set_quota", "exports", "closure", "open_closure",
     "preview_deletions", "propose_deletions", "confirm_deletions", "take_back_deletions", "waive_copy",
 ))  # fmt: skip
-MAILBOX = tuple(f"provisioning:{act}_mailbox" for act in ("change", "remove", "keep")) + ("provisioning:mailbox",)
+MAILBOX = (*tuple(f"provisioning:{act}_mailbox" for act in ("change", "remove", "keep")), "provisioning:mailbox")
 # About one mailbox of a suite.
 ACCESS = ("provisioning:send_access", "provisioning:print_access", "provisioning:revoke_access")
 BY_CODE = {"eligibility:organization", "agreements:prices"} | {

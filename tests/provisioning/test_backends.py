@@ -46,8 +46,6 @@ class TestLocalDns(DnsContract):
     """The contract, on the local DNS."""
 
 
-
-
 def _build(path: str, number: int) -> None:
     """Make everything, from a process of its own."""
     from django.test import override_settings  # noqa: PLC0415

@@ -114,7 +114,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='step',
             name='name',
-            field=models.CharField(choices=[('registration', 'Réservation du nom'), ('zone', 'Nom de domaine'), ('mail_domain', 'Messagerie du domaine'), ('records', 'Réglages du nom de domaine'), ('verification', 'Vérification des réglages'), ('mailbox', 'Boîte aux lettres'), ('storage', 'Espace de stockage'), ('service', 'Service'), ('end_to_end', 'Essai de bout en bout'), ('welcome', 'Message de bienvenue'), ('mailbox_change', 'Changement de boîte'), ('mailbox_move', 'Transfert des messages'), ('mailbox_removal', 'Suppression de boîte'), ('quota', 'Changement de quota'), ('deletion', 'Suppression à la fermeture')], max_length=40),
+            field=models.CharField(choices=[('registration', 'Réservation du nom'), ('zone', 'Nom de domaine'), ('mail_domain', 'Messagerie du domaine'), ('records', 'Réglages du nom de domaine'), ('verification', 'Vérification des réglages'), ('mailbox', 'Boîte aux lettres'), ('storage', 'Espace de stockage'), ('service', 'Service'), ('end_to_end', 'Essai de bout en bout'), ('welcome', 'Message de bienvenue'), ('mailbox_change', 'Changement de boîte'), ('mailbox_move', 'Transfert des messages'), ('mailbox_removal', 'Suppression de boîte'), ('quota', 'Changement de quota'), ('deletion', 'Suppression à la fermeture'), ('identity', 'Connexion par ProConnect')], max_length=40),
         ),
         migrations.AddConstraint(
             model_name='closure',
