@@ -6,4 +6,4 @@ class IntakeConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the settings of the requests exist."""
-        from onboarding.intake import reserved, trade  # noqa: F401, PLC0415 - registers them
+        from onboarding.intake import reserved, taking_away, trade  # noqa: F401, PLC0415 - registers them

@@ -9,6 +9,7 @@ import datetime as dt
 from onboarding.intake import imports, typed_forms
 from onboarding.intake.retention_category import NBSP, Basis, Category, in_words
 from onboarding.intake.retention_fields import DOSSIER_FIELDS
+from onboarding.provisioning.exporting import KEPT as COPIES_KEPT
 from onboarding.provisioning.mail_import import KEPT as OLD_MAIL_KEPT
 from suite.accounts.mandate_desk_workflow import KEPT
 from suite.accounts.tasks import SESSIONS_KEPT
@@ -176,8 +177,22 @@ REGISTRY = (
             "provisioning.Resource.desired",
             "provisioning.Resource.observed",
             "provisioning.Step.note",
+            "provisioning.MoreRequest.reason",
+            "provisioning.MoreRequest.answer",
+            "provisioning.ExportPart.note",
         ),
         ("services",),
+    ),
+    Category(
+        "copies",
+        "Copies complètes demandées par une collectivité : boîtes, fichiers, dossier, dans un fichier ZIP",
+        "Permettre à la collectivité d’emporter ce qui est à elle",
+        Basis.CONTRACT,
+        COPIES_KEPT,
+        "après que la copie est prête",
+        "Le fichier est effacé ; il reste qu’une copie a été faite, et par qui",
+        ("provisioning.Export.note",),
+        ("onboarding.provisioning.tasks.sweep_exports",),
     ),
     Category(
         "old_mail",

@@ -96,6 +96,7 @@ NOT_PERSONAL = {
     "notices.Notice.kind": "a code",
     "provisioning.Deployment.domain": "of a commune",
     "provisioning.Step.code": "a code",
+    "provisioning.Export.sha256": "of a file",
     "provisioning.CredentialLink.digest": "a digest",
     "provisioning.CredentialLink.channel": "a code",
     "provisioning.CredentialLink.state": "a code",

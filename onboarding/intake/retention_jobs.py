@@ -23,6 +23,7 @@ from onboarding.intake.erasure import erase_dossiers, erase_notices
 from onboarding.intake.models import Dossier
 from onboarding.intake.personal_models import DossierErasure, ErasureRequest
 from onboarding.intake.retention_category import DRAFT_NOTICE, draft_kept
+from onboarding.provisioning.change_models import ExportPart, MoreRequest
 from onboarding.provisioning.models import Deployment, Resource, Step
 from suite.accounts.administrator_models import AdministratorChange
 from suite.accounts.block_models import AccountBlock
@@ -220,6 +221,8 @@ def _services(now: dt.datetime) -> Rows:
 def _erase_services(pks: list[Any]) -> None:
     Deployment.objects.filter(pk__in=pks).update(welcome_email="")
     Step.objects.filter(deployment__in=pks).update(note="")
+    MoreRequest.objects.filter(deployment__in=pks).update(reason="", answer="")
+    ExportPart.objects.filter(export__deployment__in=pks).update(note="")
     for resource in Resource.objects.filter(deployment__in=pks, kind=Resource.Kind.MAILBOX):
         observed: dict[str, Any] | None = None if resource.observed is None else {}
         Resource.objects.filter(pk=resource.pk).update(key=f"erased-{resource.pk}", desired={}, observed=observed)

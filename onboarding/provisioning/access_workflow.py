@@ -224,7 +224,9 @@ def sweep() -> int:
 def without_link() -> list[Resource]:
     """Return the mailboxes made lately, by whichever path, that nobody was told how to enter."""
     made = Step.objects.filter(
-        name=Step.Name.MAILBOX, status=Step.Status.DONE, finished_at__gt=timezone.now() - MADE_LATELY
+        name__in=[Step.Name.MAILBOX, Step.Name.MAILBOX_CHANGE],
+        status=Step.Status.DONE,
+        finished_at__gt=timezone.now() - MADE_LATELY,
     )
     boxes = Resource.objects.filter(
         pk__in=made.values("resource"),
@@ -234,6 +236,7 @@ def without_link() -> list[Resource]:
         deployment__closed_at__isnull=True,
         deployment__closure__isnull=True,
     ).exclude(desired__kind="redirect")
+    boxes = boxes.exclude(desired__active=False)  # shut: nobody enters
     found = boxes.exclude(desired__recovery_email="").select_related("deployment").order_by("observed_at")
     return [box for box in found[: 5 * MOST] if recovery(box)]
 

@@ -35,7 +35,9 @@ def mend(deployment: Deployment, resource: Resource, look: Looked) -> bool:
     Only once the plan is built, and while nothing else is decided for the thing.
     """
     safe = [each for each in look.differences if each.safe]
-    if Step.objects.filter(deployment=deployment).exclude(status__in=Step.FINISHED).exists():
+    under_way = Step.objects.filter(deployment=deployment).exclude(status__in=Step.FINISHED)
+    # A deletion that only waits for its day, months away, keeps nothing from being mended.
+    if under_way.exclude(name=Step.Name.MAILBOX_REMOVAL).exists():
         return False
     names = {Step.Name.RECORDS.value if (each.kind, each.fact) == _RECORDS else str(each.kind) for each in safe}
     mended = True

@@ -11,13 +11,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from onboarding.provisioning import backends, drift, mending
 from onboarding.provisioning.backends.protocols import Delegation
 from onboarding.provisioning.drift import Difference
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
+from onboarding.provisioning.life_steps import observed_of
 from onboarding.provisioning.models import Deployment, Resource, Step
 from onboarding.provisioning.records import records_for
 
@@ -58,6 +59,9 @@ def observe(deployment_id: UUID) -> int:
     resources = Resource.objects.filter(
         deployment=deployment, observed_at__isnull=False, removed_at__isnull=True, kind__in=_LOOKS
     )
+    # What is being changed is not yet as decided, and nothing is wrong with it.
+    changing = Step.objects.filter(resource=OuterRef("pk"), plan__gt=0).exclude(status__in=Step.FINISHED)
+    resources = resources.exclude(Exists(changing.exclude(name=Step.Name.MAILBOX_REMOVAL)))
     unseen = 0
     for resource in resources.order_by("kind", "key"):
         look = _look(deployment, resource)
@@ -147,7 +151,7 @@ def _delegation(deployment: Deployment, wanted: Delegation) -> list[Difference]:
 def _mail_domain(deployment: Deployment, resource: Resource) -> Look:
     mail = backends.mail()
     spec = asdict(mail.spec(deployment.domain))
-    known = deployment.resources.filter(kind=Kind.MAILBOX).values_list("key", flat=True)
+    known = deployment.resources.filter(kind=Kind.MAILBOX, removed_at__isnull=True).values_list("key", flat=True)
     found = [box.address for box in mail.mailboxes(deployment.domain)]
     quota = (resource.observed or resource.desired).get("quota", resource.desired["quota"])
     return Look({"quota": quota, "spec": spec}, drift.of_mail_domain(known, found))
@@ -156,8 +160,7 @@ def _mail_domain(deployment: Deployment, resource: Resource) -> Look:
 def _mailbox(deployment: Deployment, resource: Resource) -> Look:
     for box in backends.mail().mailboxes(deployment.domain):
         if box.address.lower() == resource.key.lower():
-            seen = {"address": box.address, "kind": box.kind, "display_name": box.display_name}
-            return Look(seen, drift.of_mailbox(resource.desired, box))
+            return Look(observed_of(box), drift.of_mailbox(resource.desired, box))
     return Look(ABSENT, drift.gone(resource))
 
 

@@ -116,7 +116,7 @@ def mailbox(step: Step) -> None:
     seen = next((each for each in mail.mailboxes(step.deployment.domain) if each.address == wanted.address), None)
     if seen is None:
         raise Unavailable("not_seen", "La boîte a été demandée, mais ne se voit pas encore.")
-    _observe(step, {"address": seen.address, "kind": seen.kind, "display_name": seen.display_name})
+    _observe(step, life_steps.observed_of(seen))
 
 
 def storage(step: Step) -> None:

@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from onboarding.provisioning import changes, engine, workflow
+from onboarding.provisioning import changes, engine, observation, workflow
 from onboarding.provisioning.backends.local import LocalMail
 from onboarding.provisioning.backends.protocols import Mailbox
 from onboarding.provisioning.change_models import Change
@@ -73,7 +73,7 @@ class TestAdd:
         assert Deployment.objects.get(pk=suite.pk).status == "live"
         run(suite)
         assert set(there(suite)) == {"mairie", "jeanne.martin", "paul.durand", "ecole"}
-        assert box(suite, "paul.durand").observed["active"] is True
+        assert (box(suite, "paul.durand").observed or {})["active"] is True
         assert Event.objects.filter(subject=suite.pk, kind="change.add").count() == 1
         assert Event.objects.filter(subject=suite.pk, kind="change_completed").count() == 1
         assert Event.objects.filter(subject=suite.pk, kind="completed").count() == 1
@@ -274,6 +274,28 @@ class TestSmallChanges:
         run(suite)
         assert there(suite)["jeanne.martin"].active is True
         assert held(suite, "jeanne.martin") == [("INBOX", b"Subject: un\r\n\r\nA")]
+
+
+class TestLookedAt:
+    def test_a_mailbox_that_was_shut_is_still_shut_after_the_daily_look(self) -> None:
+        suite = live()
+        changes.disable(box(suite, "mairie"), by=manager(suite), reason="Travaux.")
+        run(suite)
+        observation.observe(suite.pk)
+        assert [one.state[1] for one in boxes_of(suite)] == ["Ouverte", "Fermée"]
+        assert Deployment.objects.get(pk=suite.pk).status == "live"
+
+    def test_what_is_being_changed_or_was_deleted_raises_no_alarm(self) -> None:
+        suite = live()
+        changes.set_display_name(box(suite, "mairie"), "La mairie", by=manager(suite))
+        changes.remove(box(suite, "jeanne.martin"), by=manager(suite), reason="Départ.")
+        observation.observe(suite.pk)
+        run(suite)
+        days_pass(suite, 31)
+        observation.observe(suite.pk)
+        assert not Resource.objects.filter(deployment=suite, alarmed_at__isnull=False).exists()
+        assert Deployment.objects.get(pk=suite.pk).status == "live"
+        assert not Event.objects.filter(subject=suite.pk, kind__startswith="drift").exists()
 
 
 class TestRemove:

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -38,7 +40,7 @@ def closing(**plan: object) -> tuple[Deployment, Closure]:
     return Deployment.objects.get(pk=suite.pk), Closure.objects.get(pk=closure.pk)
 
 
-def all_of(closure: Closure, **which: object) -> list[object]:
+def all_of(closure: Closure, **which: Any) -> list[UUID]:
     return list(closure.steps.filter(**which).values_list("pk", flat=True))
 
 

@@ -28,6 +28,7 @@ from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.models import Deployment, Resource
 from suite.catalog.models import GB
 from suite.journal.models import Event
+from tests.factories.intake import DossierFactory
 from tests.provisioning.living import live, manager
 
 pytestmark = pytest.mark.django_db
@@ -147,6 +148,15 @@ class TestRun:
         export.attempt = 7  # as another worker's
         with pytest.raises(exporting.LostError):
             exporting._Pulse(export).beat(now=True)  # noqa: SLF001 - the fence itself
+
+
+def test_the_dossier_that_was_approved_is_in_it() -> None:
+    suite = live()
+    dossier = DossierFactory.create(approved=True, organization=suite.organization, deployment=suite)
+    export = exporting.ask(suite, by=manager(suite))
+    assert exporting.run(export.pk)
+    with opened(export) as archive:
+        assert json.loads(archive.read(f"dossier/{dossier.reference}.json"))["reference"] == dossier.reference
 
 
 class TestAsk:
