@@ -217,7 +217,8 @@ def two_workers(place: Path, world: Path, broker: str) -> Iterator[Path]:
         for number in range(2):
             beat = ["--beat"] if number == 0 else []
             command = [sys.executable, "-m", "celery", "-A", "suite", "worker", *beat, "--without-mingle",
-                       "--without-gossip", "--loglevel", "WARNING", "--pool", "solo", "-n", f"faults{number}@%h"]  # fmt: skip
+                       "--without-gossip", "--loglevel", "WARNING", "--pool", "solo",
+                       "-n", f"faults{number}@%h"]  # fmt: skip
             started.append(
                 subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said, start_new_session=True)
             )
