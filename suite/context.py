@@ -13,6 +13,7 @@ from suite.accounts.permissions import (
     LIST_STAFF,
     SEE_DESK,
     SEE_TRADE,
+    Act,
     allows,
     site_roles,
 )
@@ -20,12 +21,49 @@ from suite.accounts.sessions import warning
 from suite.middleware import current_request_id
 
 
+class Entry(NamedTuple):
+    """A page of the menu, for whoever may do what it is for."""
+
+    label: str
+    address: str
+    act: Act | None = None
+
+
 class Item(NamedTuple):
-    """An entry of the menu."""
+    """A line of the menu, with the pages inside: a group leads to the first of them."""
 
     label: str
     url: str
     current: bool
+    inside: tuple["Item", ...] = ()
+
+
+SEARCH = Entry("Chercher une collectivité", "eligibility:home")
+OWN = (Entry("Mes demandes", "intake:list"), Entry("Mes équipes", "accounts:teams"))
+SIGNED = Entry("Conventions", "agreements:list")
+# What staff reads, by what one comes for: a lead of the national operator has it all, and it stays on one line.
+STAFF: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    ("Mon espace", OWN),
+    (
+        "Instruction",
+        (
+            Entry("Demandes à instruire", "desk:queue", SEE_DESK),
+            Entry("À reprendre", "provisioning:blocked", SEE_DESK),
+            Entry("Signatures et passations", "agreements:follow", SEE_DESK),
+        ),
+    ),
+    ("Groupe pilote", (Entry("Groupe pilote", "analytics:pilot", SEE_DESK),)),
+    (
+        "Personnes",
+        (
+            Entry("Équipes des opérateurs", "accounts:staff", LIST_STAFF),
+            Entry("Rapprochements", "accounts:relinks", LIST_RELINKS),
+            Entry("Gestionnaires", "accounts:administrators", LIST_CHANGES),
+            Entry("Comptes", "accounts:people", LIST_ACCOUNTS),
+        ),
+    ),
+    ("Réglages", (Entry("Réglages", "trade:index", SEE_TRADE),)),
+)
 
 
 def site(request: HttpRequest) -> dict[str, object]:
@@ -41,27 +79,25 @@ def site(request: HttpRequest) -> dict[str, object]:
 
 
 def _navigation(request: HttpRequest) -> list[Item]:
-    entries = [("Chercher une collectivité", "eligibility:home")]
     user = getattr(request, "user", None)
-    if user is not None and user.is_authenticated:
-        entries += [("Mes demandes", "intake:list"), ("Mes équipes", "accounts:teams")]
-        roles = site_roles(user)
-        if not allows(SEE_DESK, roles):
-            entries.append(("Conventions", "agreements:list"))
-        for act, label, name in (
-            (SEE_DESK, "Demandes à instruire", "desk:queue"),
-            (SEE_DESK, "À reprendre", "provisioning:blocked"),
-            (SEE_DESK, "Groupe pilote", "analytics:pilot"),
-            (SEE_TRADE, "Réglages", "trade:index"),
-            (SEE_DESK, "Signatures et passations", "agreements:follow"),
-            (LIST_STAFF, "Équipes des opérateurs", "accounts:staff"),
-            (LIST_RELINKS, "Rapprochements", "accounts:relinks"),
-            (LIST_CHANGES, "Gestionnaires", "accounts:administrators"),
-            (LIST_ACCOUNTS, "Comptes", "accounts:people"),
-        ):
-            if allows(act, roles):
-                entries.append((label, name))
-    urls = [(label, reverse(name)) for label, name in entries]
+    roles = site_roles(user) if user is not None and user.is_authenticated else None
+    groups: list[tuple[str, tuple[Entry, ...]]] = [(SEARCH.label, (SEARCH,))]
+    if roles is not None and allows(SEE_DESK, roles):
+        groups += [
+            (label, tuple(entry for entry in entries if entry.act is None or allows(entry.act, roles)))
+            for label, entries in STAFF
+        ]
+    elif roles is not None:
+        groups += [(entry.label, (entry,)) for entry in (*OWN, SIGNED)]
+    urls = {entry: reverse(entry.address) for _, entries in groups for entry in entries}
     # Of two addresses that begin alike, the longer one is where one is.
-    here = max((url for _, url in urls if request.path.startswith(url) and url != "/"), key=len, default=request.path)
-    return [Item(label, url, url == here) for label, url in urls]
+    begun = [url for url in urls.values() if request.path.startswith(url) and url != "/"]
+    here = max(begun, key=len, default=request.path)
+    items = []
+    for label, entries in groups:
+        inside = tuple(Item(entry.label, urls[entry], urls[entry] == here) for entry in entries)
+        if len(inside) == 1:
+            items.append(inside[0])
+        elif inside:
+            items.append(Item(label, inside[0].url, any(one.current for one in inside), inside))
+    return items

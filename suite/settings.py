@@ -159,6 +159,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "suite: say that beat, broker and worker live": {"task": "suite.tasks.beat", "schedule": 10.0},
     "intake: keep the evidence fresh": {"task": "onboarding.intake.tasks.refresh_evidence", "schedule": 60.0},
+    "intake: act on many": {"task": "onboarding.intake.tasks.sweep_bulk", "schedule": 10.0},
     "intake: hand over and hand out": {"task": "onboarding.intake.tasks.share_out", "schedule": 300.0},
     "provisioning: run what is due": {"task": "onboarding.provisioning.tasks.sweep", "schedule": 5.0},
     "provisioning: look again at what is built": {
@@ -169,6 +170,15 @@ CELERY_BEAT_SCHEDULE = {
         "task": "onboarding.provisioning.tasks.alert",
         "schedule": 3600.0,
     },
+    "provisioning: copy what is asked": {"task": "onboarding.provisioning.tasks.sweep_exports", "schedule": 10.0},
+    "provisioning: go on with moves": {"task": "onboarding.provisioning.tasks.sweep_moves", "schedule": 5.0},
+    "provisioning: follow renewals": {"task": "onboarding.provisioning.tasks.look_at_renewals", "schedule": 600.0},
+    "provisioning: forget imports": {"task": "onboarding.provisioning.tasks.forget_moves", "schedule": 3600.0},
+    "provisioning: hold spaces to their quotas": {
+        "task": "onboarding.provisioning.tasks.hold_quotas",
+        "schedule": 10.0,
+    },
+    "provisioning: first credentials": {"task": "onboarding.provisioning.tasks.sweep_access", "schedule": 10.0},
     "accounts: forget what is over": {"task": "suite.accounts.tasks.forget", "schedule": 3600.0},
     "intake: look at names outside": {"task": "onboarding.intake.tasks.sweep_names", "schedule": 5.0},
     "intake: keep what is known of names fresh": {"task": "onboarding.intake.tasks.refresh_names", "schedule": 60.0},
@@ -291,6 +301,9 @@ DEMONSTRATION_VARIABLES = [
 MUNICIPAL_ELECTIONS = env.list("MUNICIPAL_ELECTIONS", default=["2026-03-22"])
 # Written mandates: a private folder, outside anything a web server shows, shared by the web processes and the workers.
 DOCUMENTS_DIR = Path(env.str("DOCUMENTS_DIR", str(LOCAL_DIR / "documents")))
+# The copies that organizations take away: as private, and deleted after seven days.
+EXPORTS_DIR = Path(env.str("EXPORTS_DIR", str(LOCAL_DIR / "exports")))
+EXPORT_MOST_BYTES = env.int("EXPORT_MOST_GB", 50) * 1_000_000_000
 # What a letter carries as its sender, one line after the other, separated by « | ».
 LETTER_SENDER = env.str("LETTER_SENDER", f"{SITE_NAME}|Service des habilitations")
 LETTER_PLACE = env.str("LETTER_PLACE", "Paris")
@@ -307,7 +320,7 @@ BACKENDS = {
 }
 # The state of the local backends: one SQLite file that every worker shares and that survives them all.
 LOCAL_WORLD = Path(env.str("LOCAL_WORLD", str(LOCAL_DIR / "world.sqlite3")))
-# The store of `seaweedfs.SeaweedStorage` (S3 and IAM) or of `swift.SwiftStorage` (its authentication's address), and the
+# The store of `seaweedfs.SeaweedStorage` (S3 and IAM) or of `swift.SwiftStorage` (where it authenticates), and the
 # administrator's name and secret there.
 STORAGE_URL = env.str("STORAGE_URL", "")
 STORAGE_ACCESS_KEY = env.str("STORAGE_ACCESS_KEY", "")
@@ -321,17 +334,53 @@ STORAGE_WATCH_SECONDS = env.int("STORAGE_WATCH_SECONDS", 3600)
 # hostmaster of the zone).
 DNS_NAME_SERVERS = env.list("DNS_NAME_SERVERS", default=[])
 DNS_HOSTMASTER = env.str("DNS_HOSTMASTER", "")
+# What zones of ours publish beside mail itself. Reports go to mail addresses (none: nobody is told); the host is where
+# this site answers for mta-sts.<domain> and autoconfig.<domain> (none: neither is published).
+DMARC_REPORTS = env.str("DMARC_REPORTS", "")
+TLS_REPORTS = env.str("TLS_REPORTS", "")
+CAA_ISSUERS = env.list("CAA_ISSUERS", default=["letsencrypt.org"])
+MAIL_DISCOVERY_HOST = env.str("MAIL_DISCOVERY_HOST", "")
+# "testing" or "enforce": the latter once reports say that every certificate of the mail servers holds (RFC 8461, 5).
+MTA_STS_MODE = env.str("MTA_STS_MODE", "testing")
 # PowerDNS over its HTTP API.
 POWERDNS_URL = env.str("POWERDNS_URL", "")
 POWERDNS_API_KEY = env.str("POWERDNS_API_KEY", "")
 POWERDNS_SERVER = env.str("POWERDNS_SERVER", "localhost")
 POWERDNS_ZONE_KIND = env.str("POWERDNS_ZONE_KIND", "Native")
+# A server that takes dynamic updates (RFC 2136), "host" or "host:port", its TSIG key, and the catalog zone (RFC 9432)
+# by which it learns of new zones; without one an operator makes them.
+RFC2136_SERVER = env.str("RFC2136_SERVER", "")
+RFC2136_KEY_NAME = env.str("RFC2136_KEY_NAME", "")
+RFC2136_KEY_SECRET = env.str("RFC2136_KEY_SECRET", "")
+RFC2136_KEY_ALGORITHM = env.str("RFC2136_KEY_ALGORITHM", "hmac-sha256")
+RFC2136_CATALOG = env.str("RFC2136_CATALOG", "")
+# ProConnect's partners' API (`proconnect.ProConnectIdentity`): its address, the secret that signs, and a proxy
+# (http://, https:// or socks5://, with its name and password if it wants some).
+PROCONNECT_PARTNERS_URL = env.str("PROCONNECT_PARTNERS_URL", "")
+PROCONNECT_PARTNERS_SECRET = env.str("PROCONNECT_PARTNERS_SECRET", "")
+PROCONNECT_PARTNERS_PROXY = env.str("PROCONNECT_PARTNERS_PROXY", "")
+# Self-hosted mail (backends.postfix): its own database, Dovecot's master user, and what a domain publishes.
+POSTFIX_DATABASE_URL = env.str("POSTFIX_DATABASE_URL", "")
+POSTFIX_IMAP_URL = env.str("POSTFIX_IMAP_URL", "")
+POSTFIX_MX = env.list("POSTFIX_MX", default=[])
+POSTFIX_SPF = env.str("POSTFIX_SPF", "")
+POSTFIX_DKIM_SELECTOR = env.str("POSTFIX_DKIM_SELECTOR", "suite")
+POSTFIX_ALIASES = env.dict("POSTFIX_ALIASES", default={})
+POSTFIX_SMTP_PORT = env.int("POSTFIX_SMTP_PORT", 25)
+# dimail (backends.dimail): its API, base64 of "user:password", and where its one-time codes open the webmail.
+DIMAIL_URL = env.str("DIMAIL_URL", "")
+DIMAIL_CREDENTIALS = env.str("DIMAIL_CREDENTIALS", "")
+DIMAIL_WEBMAIL_URL = env.str("DIMAIL_WEBMAIL_URL", "")
+DIMAIL_TIMEOUT = env.float("DIMAIL_TIMEOUT", 20.0)
+# Whether this dimail deletes mailboxes (call 18); if not, its people do, and the step waits for them.
+DIMAIL_DELETES = env.bool("DIMAIL_DELETES", False)
 # Where records are read back: "host" or "host:port"; empty means the machine's own resolvers.
 DNS_RESOLVER = env.str("DNS_RESOLVER", "")
 # How our probes introduce themselves to the sites they look at, and who vouches for certificates (empty: the machine).
 AUDIT_USER_AGENT = env.str("AUDIT_USER_AGENT", f"LaSuiteTerritoriale-Audit/1.0 (+{PUBLIC_BASE_URL}/referentiel/)")
 AUDIT_CA_FILE = env.str("AUDIT_CA_FILE", "")
 AUDIT_SMTP_PORT = env.int("AUDIT_SMTP_PORT", 25)
+AUDIT_HTTP_PORT, AUDIT_HTTPS_PORT = env.int("AUDIT_HTTP_PORT", 80), env.int("AUDIT_HTTPS_PORT", 443)
 # An MMDB file that says where addresses are (any with `country.iso_code`); without one nothing is located.
 GEOIP_DATABASE = env.str("GEOIP_DATABASE", "")
 # Only for tests and laptops: probes may then contact addresses that are not public.
@@ -349,6 +398,10 @@ COLLECTIVITE_ZONE = env.str("COLLECTIVITE_ZONE", "collectivite.fr")
 PROVISIONING_LEASE_SECONDS = env.int("PROVISIONING_LEASE_SECONDS", CELERY_TASK_TIME_LIMIT + 10)
 # How many calls at once, of all workers together, each provider bears, as JSON ({"mail": 8}); one not named: no bound.
 PROVIDER_CAPS = env.json("PROVIDER_CAPS", default={"registrar": 2})
+
+# How long a link to a first access may be used, by mail and on paper: a week at most.
+FIRST_ACCESS_HOURS = env.int("FIRST_ACCESS_HOURS", 24)
+FIRST_ACCESS_PAPER_HOURS = env.int("FIRST_ACCESS_PAPER_HOURS", 168)
 
 # What a dossier may ask without a reason; beyond twice as much, two people decide.
 INTAKE_STANDARD_MAILBOXES = env.int("INTAKE_STANDARD_MAILBOXES", 20)

@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_safe
 
+from onboarding.intake import typed_forms
 from onboarding.intake.retention import REGISTRY
 from suite import health
 from suite.middleware import current_request_id
@@ -81,8 +82,8 @@ def server_error(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
-    """Explain an expired form instead of Django's English page."""
-    return render(
+    """Explain an expired form instead of Django's English page; hand its words back when they are the reader's own."""
+    return typed_forms.refused(request) or render(
         request,
         "403.html",
         {"reason": "Ce formulaire a expiré. Revenez à la page précédente, rechargez-la, puis envoyez-le à nouveau."},

@@ -21,7 +21,7 @@ APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-y", "-q"]
 
 @dataclass(frozen=True)
 class Need:
-    """A program that some tests drive, the Debian package that brings it, and the tests that go without it.
+    """A program that some tests drive, the Debian packages that bring it, and the tests that go without it.
 
     `whole`: they are the files or folders of that name; if not, a part of them, which leaves itself out.
     """
@@ -37,12 +37,19 @@ class Need:
         return any(shutil.which(program, path=PATH) for program in self.programs)
 
 
+SWIFT = ("proxy", "account", "container", "object")
+
 # On Ubuntu, `chromium` is a snap, of no use in a container: the name of the package says nothing of the outcome, so
 # the program is looked for again after the installation.
 NEEDS = (
     Need(("chromium", "chromium-browser", "google-chrome"), "chromium", "tests/browser"),
     Need(("redis-server",), "redis-server", "tests/live/test_real_servers.py"),
     Need(("nginx",), "nginx-light", "tests/live/test_proxy.py"),
+    *(Need((f"swift-{kind}-server",), f"swift-{kind}", "tests/live/test_swift.py") for kind in SWIFT),
+    Need(("memcached",), "memcached", "tests/live/test_swift.py"),
+    Need(("postfix",), "postfix postfix-pgsql", "tests/live/test_postfix_dovecot.py"),
+    Need(("dovecot",), "dovecot-imapd dovecot-lmtpd dovecot-pgsql", "tests/live/test_postfix_dovecot.py"),
+    Need(("opendkim",), "opendkim libopendbx1-pgsql", "tests/live/test_postfix_dovecot.py"),
     # The ProConnect peer; `tests/proconnect/providers.py` says when they are too old, and installs its packages. The
     # demonstration's provider needs neither.
     Need(("node",), "nodejs", "the peer's rows of tests/proconnect", whole=False),
@@ -90,7 +97,7 @@ def provide(needs: list[Need]) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (
         [*APT, "update"],
-        [*APT, "install", "--no-install-recommends", *(need.package for need in needs)],
+        [*APT, "install", "--no-install-recommends", *(name for need in needs for name in need.package.split())],
     ):
         status = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode
         if status:

@@ -56,6 +56,9 @@ PUBLIC = {
     "agreements:text_pdf",
     # National figures, without the cells that are about too few.
     "analytics:public",
+    # Who follows the link of a first access has no account yet.
+    "provisioning:first",
+    "provisioning:ready",
     "eligibility:home",
     "eligibility:organization",
     "accounts:login",
@@ -107,9 +110,11 @@ DOORS = {
     *("workflow.py", "moves.py", "engine.py", "delivery.py", "personal_workflow.py"),
     *("proofs.py", "teams.py", "invitations.py", "relinks.py", "mandate_workflow.py", "mandate_desk_workflow.py"),
     *("inbound.py", "digests.py", "thread_files.py"),  # what came in, what is gathered, what clamd looked at
+    "access_workflow.py",  # first credentials
     "coauthors.py",  # who edits a dossier with its author
     "ends.py",  # how steps ended, for the engine
     *("administrators.py", "blocks.py"),
+    *("changes.py", "closing_workflow.py"),  # the suite in service, and its end
 }
 NEVER_NAMES = {"utils", "helpers", "common", "services", "constants", "core", "misc", "tools"}
 MOST_LINES = 400

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from onboarding.audits import spf
 from onboarding.audits.engine import Gatherer, Question
 from onboarding.audits.facts import Facts, Lookup, organizational_domain
+from onboarding.audits.rules.mail import dmarc_records
 
 # A domain may name as many mail servers as it likes; the first ones say enough.
 MAIL_SERVERS_MAX = 10
@@ -26,7 +27,7 @@ def mail(domain: str, *, selectors: Iterable[str] = (), beyond: bool = True) -> 
     inherited = None
     wanted = list(_addresses(mx))
     known = {(each.name, each.type): each for each in (mx, txt, *others)}
-    if above != domain and not _has_dmarc(dmarc):
+    if above != domain and not dmarc_records(dmarc):
         wanted.insert(0, (f"_dmarc.{above}", "TXT"))
     if spf.records(txt):
         wanted += spf.walk(domain, known).missing
@@ -63,7 +64,3 @@ def _addresses(mx: Lookup) -> Iterable[tuple[str, str]]:
         if host:
             yield host, "A"
             yield host, "AAAA"
-
-
-def _has_dmarc(lookup: Lookup) -> bool:
-    return any(value.lower().replace(" ", "").startswith("v=dmarc1") for value in lookup.values)

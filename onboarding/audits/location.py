@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from pathlib import Path
 
 import maxminddb
 from django.conf import settings
@@ -36,12 +37,14 @@ def _country(base: maxminddb.Reader, address: str) -> str:
     return code if isinstance(code, str) else ""
 
 
-@lru_cache(maxsize=1)
 def _base(path: str) -> maxminddb.Reader | None:
-    """Open the base once for a process; a new file comes with a restart."""
-    if not path:
-        return None
     try:
-        return maxminddb.open_database(path)
-    except (OSError, maxminddb.InvalidDatabaseError):
+        return _opened(path, Path(path).stat().st_mtime_ns) if path else None
+    except (OSError, ValueError, maxminddb.InvalidDatabaseError):
         return None
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str, _modified: int) -> maxminddb.Reader:
+    """Open the base once for a process and a file: a new one in its place is read without a restart."""
+    return maxminddb.open_database(path)

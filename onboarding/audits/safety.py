@@ -3,6 +3,8 @@
 import ipaddress
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_DOCUMENTATION = ipaddress.IPv6Network("3fff::/20")  # younger than some versions of Python
 _LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -16,6 +18,8 @@ def is_public(address: str) -> bool:
         return False
     for inner in _unwrap(parsed):
         if not inner.is_global or inner.is_multicast or inner.is_reserved or inner.is_unspecified:
+            return False
+        if inner.version == 6 and (inner not in _UNICAST or inner in _DOCUMENTATION):  # noqa: PLR2004 - IPv6
             return False
     return True
 

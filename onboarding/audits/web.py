@@ -34,7 +34,6 @@ BODY_MAX, HEADERS_MAX = 256 * 1024, 64 * 1024
 HOPS_MAX = 10
 SERVERS_MAX = 4
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-PORTS = {"http": 80, "https": 443}
 OWN_PORT_FROM = 1024
 POLICY_MAX = 64 * 1024
 
@@ -81,7 +80,7 @@ class Prober:
             other_https=other_https,
             unverified=unverified,
             certificate=self.certificate(https),
-            tls=self.versions(site.host, PORTS["https"] if site.scheme != "https" else site.port or PORTS["https"]),
+            tls=self.versions(site.host, _port(site) if site.scheme == "https" else settings.AUDIT_HTTPS_PORT),
             names=names,
             checked_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -185,10 +184,10 @@ class Prober:
     @contextmanager
     def _answer(self, site: Site, address: str, patience: float, *, verify: bool) -> Iterator[httpx.Response]:
         """Send one request to one address, under the name of the site."""
-        port = site.port or PORTS[site.scheme]
+        port = _port(site)
         parts = urlsplit(site.url)
         literal = f"[{address}]" if ":" in address else address
-        default = port == PORTS[site.scheme]
+        default = site.port is None or site.port == _usual(site.scheme)
         target = f"{site.scheme}://{literal}:{port}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
         request = httpx.Request(
             "GET",
@@ -240,7 +239,17 @@ def _netloc(site: Site, scheme: str) -> str:
 
 
 def _port_is_fair(site: Site) -> bool:
-    return site.port is None or site.port == PORTS[site.scheme] or site.port >= OWN_PORT_FROM
+    return site.port is None or site.port == _usual(site.scheme) or site.port >= OWN_PORT_FROM
+
+
+def _port(site: Site) -> int:
+    return site.port or _usual(site.scheme)
+
+
+def _usual(scheme: str) -> int:
+    """Return the port of a scheme where none is written."""
+    usual: int = settings.AUDIT_HTTPS_PORT if scheme == "https" else settings.AUDIT_HTTP_PORT
+    return usual
 
 
 def _body(response: httpx.Response, deadline: float) -> bytes:

@@ -15,7 +15,7 @@ from onboarding.intake import acting, availability, checks, names, nearby, proof
 from onboarding.intake.checks import Problem
 from onboarding.intake.desk_models import CheckItem
 from onboarding.intake.models import Dossier
-from onboarding.intake.moves import GuardFailed, NotAllowed, Stale
+from onboarding.intake.moves import GuardFailed, NotAllowed, Stale, WrongState
 from onboarding.intake.trade import ALLOCATION
 from suite.accounts.codes import domain_of
 from suite.accounts.mandates import missing
@@ -215,10 +215,13 @@ def refresh(dossier: Dossier) -> list[CheckItem]:
 def override(dossier: Dossier, code: str, why: str, *, by: User, version: int) -> CheckItem:
     """Set a doubt aside, with a reason; counted, in the journal, and void as soon as the evidence changes.
 
-    Raises NotAllowed, Stale, or GuardFailed for a reason too short or a check without a doubt.
+    Raises WrongState, NotAllowed, Stale, or GuardFailed for a reason too short or a check without a doubt.
     """
-    held = rules.capacities(dossier, by)
-    if dossier.status not in Dossier.OPEN or not held & {rules.Capacity.ASSIGNEE, rules.Capacity.LEAD}:
+    if code not in CHECKS:
+        raise GuardFailed([Problem("code", 0, "Ce point ne fait pas partie des vérifications.")])
+    if dossier.status not in Dossier.OPEN:
+        raise WrongState(dossier)
+    if not rules.capacities(dossier, by) & {rules.Capacity.ASSIGNEE, rules.Capacity.LEAD}:
         raise NotAllowed("Seule la personne qui instruit la demande, ou une personne responsable, écarte un doute.")
     now = Dossier.objects.select_for_update().get(pk=dossier.pk)
     if now.version != version or dossier.version != version:
@@ -373,6 +376,9 @@ def _reachable(dossier: Dossier) -> Finding:
         .values_list("state", "error")
     )
     source = "Registre des envois"
+    if not dossier.requester_email:
+        said = "Le demandeur n’a donné aucune adresse : aucun message ne part."
+        return Finding("reachable", R.KO, said, source, "unaddressed")
     refused = states.get(Notice.State.BOUNCED, states.get(Notice.State.FAILED))
     if refused is not None:
         said = f"Un message n’est pas arrivé à {dossier.requester_email}{NBSP}: {refused or 'refusé'}"

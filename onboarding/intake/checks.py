@@ -10,9 +10,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from onboarding.agreements.workflow import AgreementRefused
-from onboarding.intake import acting, availability, mailboxes, names, terms
+from onboarding.intake import acting, availability, names, terms
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice
 from onboarding.intake.trade import ALLOCATION
+from onboarding.provisioning import mailbox_names as mailboxes
 from suite.accounts.mandates import Act, mandate, missing
 from suite.accounts.models import User
 from suite.catalog.models import Service

@@ -2,15 +2,16 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db.models import QuerySet
 
-from onboarding.intake import mailboxes, names
+from onboarding.intake import names
 from onboarding.intake.models import Dossier, MailboxRequest, NameChoice, Remark, RequestedService
 from onboarding.intake.reasons import COLUMNS
 from onboarding.intake.suggestions import extension_of
+from onboarding.provisioning import mailbox_names as mailboxes
 
 # A step's values by form field: text, booleans, numbers, dates, and for step 3 a list of rows.
 Values = dict[str, Any]
@@ -160,6 +161,37 @@ def unlocked(dossier: Dossier, remarks: Iterable[Remark]) -> frozenset[str] | No
     if dossier.status == Dossier.Status.DRAFT:
         return None
     return frozenset(group for remark in remarks for group in remark.fields)
+
+
+def open_rows(remarks: Iterable[Remark]) -> frozenset[str] | None:
+    """Return the mailboxes that may be changed in an open list, by identity; None: the whole list, rows added too."""
+    about = [remark for remark in remarks if "mailboxes" in remark.fields]
+    if not about or any(not remark.rows for remark in about):
+        return None
+    return frozenset(pk for remark in about for pk in remark.rows)
+
+
+def closed_rows_stand(stored: list[Values], typed: list[Values], opened: Collection[str] | None) -> bool:
+    """Whether only open mailboxes differ: they may change and go; the others stay as they are, and none is new."""
+    if opened is None:
+        return True
+    kept = [row["id"] for row in typed]
+    closed = [[row for row in rows if row["id"] not in opened] for rows in (stored, typed)]
+    return closed[0] == closed[1] and kept == [row["id"] for row in stored if row["id"] in kept]
+
+
+def corrects(remark: Remark, changed: list[str], stored: Values, values: Values) -> bool:
+    """Whether what changed is what the remark asks about: of a list of mailboxes, one that it names."""
+    asked = groups(changed) & set(remark.fields)
+    if asked != {"mailboxes"} or not remark.rows:
+        return bool(asked)
+    before, after = ({row["id"]: row for row in rows["mailboxes"]} for rows in (stored, values))
+    return any(before.get(pk) != after.get(pk) for pk in remark.rows)
+
+
+def row_label(row: MailboxRequest) -> str:
+    """Return how to call a mailbox among its list."""
+    return row.local_part or f"{row.given_name} {row.family_name}".strip() or row.function or "sans adresse"
 
 
 def plain(value: object) -> str:

@@ -8,9 +8,10 @@ from django import forms
 from dsfr.forms import DsfrBaseForm
 from dsfr.utils import dsfr_input_class_attr
 
+from onboarding.intake.contents import row_label
 from onboarding.intake.desk_models import Absence
 from onboarding.intake.forms import LONG, NBSP, text_field
-from onboarding.intake.models import Dossier
+from onboarding.intake.models import Dossier, MailboxRequest
 from onboarding.intake.reasons import CHANGES, FIELDS, Change, offered_changes, offered_rejections
 from onboarding.intake.workflow import Point
 from suite.accounts.models import User
@@ -53,9 +54,10 @@ class ChangesForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
         error_messages={"required": "Choisissez au moins un motif."},
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
+    def __init__(self, *args: Any, mailboxes: Iterable[MailboxRequest] = (), **kwargs: Any) -> None:  # noqa: ANN401 - a form's own
         super().__init__(*args, **kwargs)
         _choices(self.fields["reasons"], offered_changes())
+        listed = [(str(row.pk), f"Boîte {number}{NBSP}: {row_label(row)}") for number, row in enumerate(mailboxes, 1)]
         for code, change in _offered().items():
             opened = change.unlocks or tuple(FIELDS)
             self.fields[f"fields-{code}"] = forms.MultipleChoiceField(
@@ -65,6 +67,15 @@ class ChangesForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
                 required=False,
                 help_text="" if not change.unlocks else "Aucun coché : tous seront ouverts.",
             )
+            if "mailboxes" in opened and listed:
+                self.fields[f"rows-{code}"] = forms.MultipleChoiceField(
+                    label="Boîtes à corriger",
+                    choices=listed,
+                    widget=forms.CheckboxSelectMultiple,
+                    required=False,
+                    help_text="Celles-là seules seront ouvertes. Aucune cochée : toute la liste le sera, "
+                    "et la commune pourra en ajouter.",
+                )
             self.fields[f"text-{code}"] = text_field(
                 "Ce qui est attendu", LONG, required=False, help_text=f"{LONG} caractères au plus."
             )
@@ -87,6 +98,7 @@ class ChangesForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
                 "id": boxes[code].id_for_label,
                 "chosen": code in chosen,
                 "fields": self[f"fields-{code}"],
+                "boxes": self[f"rows-{code}"] if f"rows-{code}" in self.fields else None,
                 "text": self[f"text-{code}"],
                 "open": code in chosen or bool(self[f"text-{code}"].value()),
             }
@@ -99,17 +111,21 @@ class ChangesForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
         if "other" in data.get("reasons", []):
             if not data.get("text-other"):
                 self.add_error("text-other", f"«{NBSP}Autre point{NBSP}» demande une explication.")
-            if not data.get("fields-other"):
+            if not data.get("fields-other") and not data.get("rows-other"):
                 self.add_error("fields-other", "Désignez au moins un point de la demande à corriger.")
         return data
 
     def points(self) -> list[Point]:
-        """Return the reasons chosen, each with its fields (its own when none was picked) and its words."""
+        """Return the reasons chosen, each with its fields (its own when none was picked), its rows and its words."""
         data = self.cleaned_data
-        return [
-            Point(code, tuple(data[f"fields-{code}"]) or CHANGES[code].unlocks, data[f"text-{code}"])
-            for code in data["reasons"]
-        ]
+        found = []
+        for code in data["reasons"]:
+            rows = tuple(data.get(f"rows-{code}", ()))
+            fields = tuple(data[f"fields-{code}"]) or CHANGES[code].unlocks
+            if rows and "mailboxes" not in fields:
+                fields = (*fields, "mailboxes")
+            found.append(Point(code, fields, data[f"text-{code}"], rows if "mailboxes" in fields else ()))
+        return found
 
 
 def _choices(field: forms.Field, choices: list[tuple[str, str]]) -> None:

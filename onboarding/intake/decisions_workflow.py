@@ -40,11 +40,15 @@ def release(dossier: Dossier, *, by: User, version: int) -> Dossier:
 
 
 class Point(NamedTuple):
-    """A thing to correct: a code of `reasons.CHANGES`, the groups of fields it opens, the operator's words."""
+    """A thing to correct: a code of `reasons.CHANGES`, the groups of fields it opens, the operator's words.
+
+    `rows` are the mailboxes it is about, by identity: of the list, it opens these alone; none opens the whole list.
+    """
 
     reason: str
     fields: tuple[str, ...]
     text: str
+    rows: tuple[str, ...] = ()
 
 
 @transaction.atomic
@@ -59,22 +63,33 @@ def request_changes(dossier: Dossier, points: Iterable[Point], *, by: User, vers
         payload={
             "reasons": [point.reason for point in points],
             "fields": sorted({f for p in points for f in p.fields}),
+            "rows": sorted({row for p in points for row in p.rows}),
         },
         comment="\n".join([*([message] if message else []), *(p.text for p in points if p.text)]),
     )
+    listed = {str(row.pk) for row in back.mailboxes.all()} if any(point.rows for point in points) else set()
     problems = [] if points else [Problem("reasons", 0, "Choisissez au moins un motif.")]
     for point in points:
         if point.reason not in reasons.CHANGES:
             problems.append(Problem("reasons", 0, f"Le motif « {point.reason} » n’existe pas."))
         if not point.fields or not set(point.fields) <= set(reasons.FIELDS):
             problems.append(Problem("fields", 0, "Désignez au moins un point de la demande à corriger."))
+        if point.rows and ("mailboxes" not in point.fields or not set(point.rows) <= listed):
+            problems.append(Problem("fields", 0, "Désignez des boîtes de la liste de cette demande."))
         if point.reason == "other" and not point.text:
             problems.append(Problem("text", 0, "« Autre point » demande une explication."))
     if problems:
         raise GuardFailed(problems)
     now = timezone.now()
     remarks = Remark.objects.bulk_create(
-        Remark(dossier=back, reason=point.reason, fields=list(point.fields), text=point.text, created_at=now)
+        Remark(
+            dossier=back,
+            reason=point.reason,
+            fields=list(point.fields),
+            rows=list(point.rows),
+            text=point.text,
+            created_at=now,
+        )
         for point in points
     )
     notifications.changes_requested(back, event, remarks, message)

@@ -51,7 +51,7 @@ def render_detail(request: HttpRequest, dossier: Dossier, refusal: moves.Refusal
         "frozen": dossier.status in Dossier.OPEN and acting.is_frozen(dossier),
         "deployment": deployment_of(dossier),
         "news": reading.news(dossier, user),
-        "remarks": points(contents.still_open(dossier)),
+        "remarks": points(contents.still_open(dossier), dossier),
         "names": name_desk.shown(dossier),
         "refusal": refusal,
         # What a person wrote for a decision that came too late is not lost.

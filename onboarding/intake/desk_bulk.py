@@ -112,7 +112,7 @@ def bulk_act(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = instructor_of(request)
     chosen = get_object_or_404(BulkAct.objects.select_related("user").filter(user=user), pk=pk)
     form, failed = _form(request, chosen), False
-    if request.method == "POST" and chosen.started_at:  # confirmed twice: it ran once
+    if request.method == "POST" and (chosen.started_at or chosen.pending_at):  # confirmed twice, or still looked at
         return redirect("desk:bulk_act", pk=chosen.pk)
     if request.method == "POST":
         if answer := stepup.missing(request):
@@ -131,11 +131,13 @@ def bulk_act(request: HttpRequest, pk: UUID) -> HttpResponse:
             failed = True
         elif request.POST.get("etape") == "confirmer" and desk_bulk_acts.ready(chosen):
             try:
-                desk_bulk_acts.run(chosen)
+                desk_bulk_acts.start(chosen)
             except GuardFailed as refusal:
                 messages.error(request, str(refusal))
             return redirect("desk:bulk_act", pk=chosen.pk)
-    told = [item for item in chosen.items if not item["skip"]]
+    told = [item for item in chosen.items if item["skip"] == ""]
+    left = [item for item in told if not item["done"] and not item["said"]]
+    waiting = sum(item["skip"] is None for item in chosen.items) if chosen.started_at is None else len(left)
     context = {
         "bulk": chosen,
         "act": ACTS[chosen.act],
@@ -145,19 +147,26 @@ def bulk_act(request: HttpRequest, pk: UUID) -> HttpResponse:
         "colleague": desk_bulk_acts.colleague_of(chosen),
         "reason": CHANGES[chosen.options["reason"]].label if chosen.options.get("reason") else "",
         "todo": told,
+        "at_once": desk_bulk_acts.AT_ONCE,
         "skipped": [item for item in chosen.items if item["skip"]],
         "done": [item for item in told if item["done"]],
         "failed": [item for item in told if item["said"]],
-        "cut": [item for item in told if not item["done"] and not item["said"]] if chosen.started_at else [],
+        "cut": left if chosen.started_at else [],
+        "pending": chosen.pending_at is not None,
+        "treated": len(chosen.items) - waiting,
+        "total": len(chosen.items),
     }
-    return render(request, "intake/desk_bulk/bulk_act.html", context, status=422 if failed else 200)
+    response = render(request, "intake/desk_bulk/bulk_act.html", context, status=422 if failed else 200)
+    if chosen.pending_at is None and getattr(request, "htmx", False):  # the page that asked how far it is
+        response["HX-Refresh"] = "true"
+    return response
 
 
 @require_POST
 def bulk_export(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """Send what happened to each as a file; the journal says who took it."""
     user = instructor_of(request)
-    chosen = get_object_or_404(BulkAct.objects.filter(user=user, started_at__isnull=False), pk=pk)
+    chosen = get_object_or_404(BulkAct.objects.filter(user=user, finished_at__isnull=False), pk=pk)
     if answer := stepup.missing(request):
         return answer
     record("desk", user.pk, "desk.exported", by=user, payload={"bulk": str(chosen.pk)})

@@ -3,11 +3,15 @@
 Refusing many at once, and whatever two people decide, do not exist here.
 """
 
+import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from celery import current_app
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from onboarding.intake import checklist, duplicates, moves, reminding, rules, workflow, workload
@@ -25,6 +29,14 @@ NBSP = duplicates.NBSP
 # Doubts that a low-risk dossier may have: nobody can know (no SIRENE file), or a matter of taste.
 MINOR = {"activity": {"unknown"}, "contact": {"unknown", "manual"}, "reachable": {"unknown"}}
 NO_LONGER = "La demande a changé depuis l’aperçu."
+OUT_OF_SIGHT = "Elle n’est plus dans votre périmètre."
+STUMBLED = "Une erreur de notre part l’a empêché : ouvrez-la pour agir sur elle."
+# What a page may do while its reader waits: a take costs 20 ms, an acceptance 100. Beyond, a worker does it.
+AT_ONCE = 50
+TURN = 15.0  # seconds of one task; what is left is for the next
+
+Item = dict[str, Any]  # see `BulkAct.items`
+logger = logging.getLogger(__name__)
 
 
 class Bulk(NamedTuple):
@@ -57,23 +69,21 @@ def choose(user: User, act: str, pks: Iterable[UUID]) -> BulkAct:
             [Problem("dossier", 0, f"{len(keys)} demandes sont cochées{NBSP}: {MOST} au plus à la fois.")]
         )
     bulk = BulkAct(user=user, act=act)
-    bulk.items = _plan(bulk, user, keys)
+    bulk.items = _listed(user, keys)
     bulk.save()
-    return bulk
+    return _go(bulk)
 
 
 def answer(bulk: BulkAct, options: dict[str, Any]) -> BulkAct:
     """Note the colleague, or the reason and its words, and look at each dossier again."""
-    keys = [UUID(item["pk"]) for item in bulk.items]
-    bulk.options = options
-    bulk.items = _plan(bulk, bulk.user, keys)
-    BulkAct.objects.filter(pk=bulk.pk, started_at__isnull=True).update(options=bulk.options, items=bulk.items)
-    return bulk
+    items = _listed(bulk.user, [UUID(item["pk"]) for item in bulk.items])
+    asked = BulkAct.objects.filter(pk=bulk.pk, started_at__isnull=True).update(options=options, items=items)
+    return _go(BulkAct.objects.get(pk=bulk.pk)) if asked else bulk
 
 
 def ready(bulk: BulkAct) -> bool:
-    """Whether the act's question is answered."""
-    return not ACTS[bulk.act].asks or bool(bulk.options)
+    """Whether the act's question is answered, and each dossier looked at."""
+    return bulk.pending_at is None and (not ACTS[bulk.act].asks or bool(bulk.options))
 
 
 def colleague_of(bulk: BulkAct) -> User | None:
@@ -82,27 +92,27 @@ def colleague_of(bulk: BulkAct) -> User | None:
     return User.objects.filter(pk=chosen, is_active=True).first() if chosen else None
 
 
-def _plan(bulk: BulkAct, user: User, keys: list[UUID]) -> list[dict[str, Any]]:
-    rows = {one.pk: one for one in complete().filter(pk__in=Dossier.objects.followed_by(user).values("pk")).filter(
-        pk__in=keys)}  # fmt: skip
-    to = colleague_of(bulk)
-    items = []
-    for key in keys:
-        dossier = rows.get(key)
-        if dossier is None:
-            continue  # out of sight: not even its reference is told
-        items.append(
-            {
-                "pk": str(key),
-                "reference": dossier.reference,
-                "name": dossier.organization.name,
-                "version": dossier.version,
-                "skip": _skip(bulk, dossier, user, to),
-                "done": False,
-                "said": "",
-            }
-        )
-    return items
+def _listed(user: User, keys: list[UUID]) -> list[Item]:
+    """Return the dossiers chosen at the versions they have, none looked at yet (`skip` None). One query."""
+    rows = (
+        Dossier.objects.followed_by(user)
+        .filter(pk__in=keys)
+        .values("pk", "reference", "version", named=F("organization__name"))
+    )
+    known = {row["pk"]: row for row in rows}
+    return [
+        {
+            "pk": str(key),
+            "reference": known[key]["reference"],
+            "name": known[key]["named"],
+            "version": known[key]["version"],
+            "skip": None,
+            "done": False,
+            "said": "",
+        }
+        for key in keys
+        if key in known  # out of sight: not even its reference is told
+    ]
 
 
 def _skip(bulk: BulkAct, dossier: Dossier, user: User, to: User | None) -> str:
@@ -157,34 +167,102 @@ def _risk(dossier: Dossier) -> str:
     return f"À lire avant d’accepter{NBSP}: {', '.join(doubts)}." if doubts else ""
 
 
-# --- The run ----------------------------------------------------------------------------------------------------------
+# --- The work: looking at each, then acting on each -------------------------------------------------------------------
 
 
-def run(bulk: BulkAct) -> BulkAct:
-    """Act on each dossier as it was previewed; what changed since is skipped and said. Runs once."""
+def start(bulk: BulkAct) -> BulkAct:
+    """Act on each dossier as it was previewed; what changed since is skipped and said. Starts once."""
+    _verb(bulk)  # an act that cannot be done is refused before anything
     with transaction.atomic():
-        started = BulkAct.objects.filter(pk=bulk.pk, started_at__isnull=True).update(started_at=timezone.now())
+        started = BulkAct.objects.filter(pk=bulk.pk, started_at__isnull=True, pending_at__isnull=True).update(
+            started_at=timezone.now()
+        )
         if not started:
             return BulkAct.objects.get(pk=bulk.pk)
         asked = [item["pk"] for item in bulk.items if not item["skip"]]
         facts = {"act": bulk.act, "dossiers": asked}
         record("desk", bulk.user_id, "desk.bulk", by=bulk.user, payload={"bulk": str(bulk.pk), **facts})
-    verb = _verb(bulk)
-    for item in bulk.items:
-        if item["skip"]:
-            continue
-        item["done"], item["said"] = _one(verb, item, bulk.user)
-        BulkAct.objects.filter(pk=bulk.pk).update(items=bulk.items)
-    BulkAct.objects.filter(pk=bulk.pk).update(finished_at=timezone.now())
+    return _go(BulkAct.objects.get(pk=bulk.pk))
+
+
+def _go(bulk: BulkAct) -> BulkAct:
+    """Do it now for a few dossiers; for many, a worker does, and the page says how far it is."""
+    BulkAct.objects.filter(pk=bulk.pk).update(pending_at=timezone.now())
+    if len(bulk.items) > AT_ONCE:
+        transaction.on_commit(lambda: wake(bulk.pk), robust=True)
+    else:
+        carry_on(bulk.pk)
     return BulkAct.objects.get(pk=bulk.pk)
 
 
-def _one(verb: Callable[[Dossier, int], object], item: dict[str, Any], user: User) -> tuple[bool, str]:
-    """Act on one dossier, in its own transaction."""
+def wake(pk: UUID) -> None:
+    """Ask a worker to carry on. Lost, the next sweep asks again."""
+    current_app.send_task("onboarding.intake.tasks.carry_on_bulk", (str(pk),), expires=60, retry=False)
+
+
+def carry_on(pk: UUID, seconds: float = TURN) -> bool:
+    """Do what is left, a dossier at a time, for so long; return whether there is nothing left to do here.
+
+    Killed, it loses nothing: what came of a dossier is stored with its move. Doubled, it does nothing twice.
+    """
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not _next(pk):
+            return True
+    return False
+
+
+@transaction.atomic
+def _next(pk: UUID) -> bool:
+    """Look at one more dossier, or act on it, and store what came of it. False when nothing is left to do here."""
+    # Locked, another worker is at it: it is in good hands.
+    bulk = BulkAct.objects.select_for_update(skip_locked=True, of=("self",)).select_related("user").filter(
+        pk=pk, pending_at__isnull=False
+    ).first()  # fmt: skip
+    if bulk is None:
+        return False
+    item = next((one for one in bulk.items if _waits(bulk, one)), None)
+    if item is None:
+        ended = {"finished_at": timezone.now()} if bulk.started_at else {}
+        BulkAct.objects.filter(pk=pk).update(pending_at=None, **ended)
+        return False
+    try:
+        with transaction.atomic():
+            if bulk.started_at:
+                item["done"], item["said"] = _one(_verb(bulk), item, bulk.user)
+            else:
+                item["skip"] = _look(bulk, item)
+    except moves.GuardFailed as refusal:  # the colleague's account closed meanwhile
+        item["said"] = str(refusal)
+    except Exception:  # one dossier's trouble is not the others'
+        logger.exception("Bulk act %s stumbles on dossier %s", pk, item["pk"])
+        item["said" if bulk.started_at else "skip"] = STUMBLED
+    BulkAct.objects.filter(pk=pk).update(items=bulk.items)
+    return True
+
+
+def _waits(bulk: BulkAct, item: Item) -> bool:
+    return (not item["skip"] and not item["done"] and not item["said"]) if bulk.started_at else item["skip"] is None
+
+
+def _look(bulk: BulkAct, item: Item) -> str:
+    """Return why the act would leave a dossier alone, as it stands now, "" when it would not."""
+    followed = Dossier.objects.followed_by(bulk.user).filter(pk=item["pk"]).values("pk")
+    dossier = complete().filter(pk__in=followed).first()
+    if dossier is None:
+        return OUT_OF_SIGHT
+    item["version"] = dossier.version
+    return _skip(bulk, dossier, bulk.user, colleague_of(bulk))
+
+
+def _one(verb: Callable[[Dossier, int], object], item: Item, user: User) -> tuple[bool, str]:
+    """Act on one dossier as its person, whose rights are read again; return whether it is done, and why not."""
+    if not user.is_active:
+        return False, "Votre compte n’est plus actif."
     followed = Dossier.objects.followed_by(user).filter(pk=item["pk"]).values("pk")
     dossier = complete().filter(pk__in=followed).first()
     if dossier is None:
-        return False, "Elle n’est plus dans votre périmètre."
+        return False, OUT_OF_SIGHT
     if dossier.version != item["version"]:
         return False, NO_LONGER
     try:

@@ -108,7 +108,9 @@ def request_changes(request: HttpRequest, pk: UUID) -> HttpResponse:
     if answer := may(request, dossier, "request_changes"):
         return answer
     form = ChangesForm(
-        request.POST if request.method == "POST" else None, initial=_drafted(user, dossier, "request_changes")
+        request.POST if request.method == "POST" else None,
+        initial=_drafted(user, dossier, "request_changes"),
+        mailboxes=dossier.mailboxes.all(),
     )
 
     def verb(data: dict[str, Any]) -> Dossier:
@@ -209,7 +211,7 @@ def _drafted(user: User, dossier: Dossier, decision: str) -> dict[str, Any]:
     draft = decision_preview.draft_of(user, dossier, decision)
     if draft is None:
         return {}
-    many = ("reasons", "fields-")
+    many = ("reasons", "fields-", "rows-")
     return {name: values if name.startswith(many) else values[0] for name, values in draft.fields.items() if values}
 
 

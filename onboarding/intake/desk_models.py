@@ -167,14 +167,20 @@ class BulkAct(models.Model):
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     act = models.CharField(max_length=20, help_text="A code of `desk_bulk_acts.ACTS`.")
     options = models.JSONField(default=dict, help_text="The colleague, or the reason, its fields and its words.")
-    # [{pk, reference, name, version, skip, done, said}] in the order shown.
+    # [{pk, reference, name, version, skip, done, said}] in the order shown; `skip` None: not looked at yet.
     items = models.JSONField(default=list, encoder=DjangoJSONEncoder)
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    pending_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when there is something to do; else null."
+    )
 
     class Meta:
-        indexes = [models.Index(fields=["user", "created_at"], name="bulk_act_user")]
+        indexes = [
+            models.Index(fields=["user", "created_at"], name="bulk_act_user"),
+            models.Index(fields=["pending_at"], condition=Q(pending_at__isnull=False), name="bulk_act_pending"),
+        ]
 
     def __str__(self) -> str:
         return self.act

@@ -11,11 +11,12 @@ from django.conf import settings
 from django.http import QueryDict
 from dsfr.forms import DsfrBaseForm
 
-from onboarding.intake import checks, contents, mailboxes
+from onboarding.intake import checks, contents
 from onboarding.intake.checks import Problem
 from onboarding.intake.models import Dossier, MailboxRequest, Remark
 from onboarding.intake.reasons import label
 from onboarding.intake.trade import ALLOCATION
+from onboarding.provisioning import mailbox_names as mailboxes
 from suite.catalog.models import Service
 
 SHORT, NAME, PARAGRAPH, LONG, EMAIL, FQDN = 50, 100, 500, 1000, 254, 253
@@ -73,7 +74,7 @@ class StepForm(DsfrBaseForm):  # type: ignore[misc] # dsfr ships no types
         self.is_valid()
         return {field: self.cleaned_data.get(field, stored.get(field)) for field in self.fields}
 
-    def lock(self, groups: frozenset[str] | None) -> None:
+    def lock(self, groups: frozenset[str] | None, rows: frozenset[str] | None = None) -> None:  # noqa: ARG002 - one signature
         """Close the fields that are not to be corrected; None leaves all of them open."""
         for name, field in self.fields.items():
             if groups is not None and contents.GROUP_OF.get(name, "") not in {*groups, ""}:
@@ -261,6 +262,19 @@ class MailboxForm(StepForm):
         help_text="Pour une redirection ou une boîte partagée, séparées par des virgules.",
     )
 
+    closed = False
+
+    @property
+    def identity(self) -> str:
+        """The identity of the row, "" for a new one."""
+        return str(self["id"].value() or "")
+
+    def close(self) -> None:
+        """Show the row without letting it be changed."""
+        self.closed = True
+        for name, field in self.fields.items():
+            field.disabled = name != "id"
+
     def row(self) -> contents.Values:
         """Return the row as `contents.write` takes it; what could not be read is kept as typed where it is text."""
         read = {field: self.cleaned_data.get(field, "") for field in contents.ROW_FIELDS}
@@ -280,13 +294,16 @@ class MailboxesForm:
     def __init__(self, data: Mapping[str, Any] | None = None, initial: contents.Values | None = None) -> None:
         rows = (initial or {}).get("mailboxes", [])
         self.is_bound = data is not None
-        self.locked = False
+        self.locked = False  # nothing of the list may change
+        self.limited = False  # some of its boxes may, and none is added
         self.problems: list[Problem] = []
         count = _count(data.get("rows")) if data is not None else len(rows)
-        self.rows = [
-            MailboxForm(data, prefix=f"mailboxes-{index}", initial=rows[index] if index < len(rows) else None)
-            for index in range(count)
-        ]
+        known = {row["id"]: row for row in rows if row.get("id")}
+        self.rows = []
+        for index in range(count):
+            stored = known.get(data.get(f"mailboxes-{index}-id", "")) if data is not None else None
+            beside = rows[index] if index < len(rows) else None
+            self.rows.append(MailboxForm(data, prefix=f"mailboxes-{index}", initial=stored or beside))
 
     def unread(self) -> list[Problem]:
         """Return what could not be read, box by box."""
@@ -319,13 +336,13 @@ class MailboxesForm:
             if problem.field == "mailboxes":
                 self.problems.append(problem)
 
-    def lock(self, groups: frozenset[str] | None) -> None:
-        """Close the list when it is not to be corrected."""
-        if groups is not None and "mailboxes" not in groups:
-            self.locked = True
-            for row in self.rows:
-                for field in row.fields.values():
-                    field.disabled = True
+    def lock(self, groups: frozenset[str] | None, rows: frozenset[str] | None = None) -> None:
+        """Close the list, or all but the boxes of `rows`, when it is not to be corrected."""
+        self.locked = groups is not None and "mailboxes" not in groups
+        self.limited = rows is not None and not self.locked
+        for row in self.rows:
+            if self.locked or (rows is not None and row.identity not in rows):
+                row.close()
 
 
 def _count(typed: object) -> int:

@@ -9,9 +9,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from onboarding.intake import checks, conflicts, contents, mailboxes, moves, sheets, tables, workflow
+from onboarding.intake import checks, conflicts, contents, moves, sheets, tables, workflow
 from onboarding.intake.models import Dossier, MailboxRequest
 from onboarding.intake.request_models import MailboxImport
+from onboarding.provisioning import mailbox_names as mailboxes
 from suite.accounts.models import User
 from suite.directory.folding import fold, words
 from suite.journal import workflow as journal

@@ -381,6 +381,12 @@ class Remark(models.Model):
     dossier = models.ForeignKey(Dossier, on_delete=models.CASCADE, related_name="remarks")
     reason = models.CharField(max_length=40, help_text="A code of `reasons.CHANGES`.")
     fields = ArrayField(models.CharField(max_length=40))
+    rows = ArrayField(
+        models.CharField(max_length=36),
+        default=list,
+        blank=True,
+        help_text="Of the list of mailboxes, the identities of those to correct; none: the whole list.",
+    )
     text = models.CharField(max_length=1000, blank=True)
     touched = models.BooleanField(default=False, help_text="One of its fields changed since.")
     answer = models.CharField(max_length=1000, blank=True, help_text="« Je maintiens ma réponse, voici pourquoi »")
@@ -391,6 +397,9 @@ class Remark(models.Model):
         ordering = ["created_at", "reason"]
         constraints = [
             models.CheckConstraint(condition=~Q(fields=[]), name="remark_names_a_field"),
+            models.CheckConstraint(
+                condition=Q(rows=[]) | Q(fields__contains=["mailboxes"]), name="remark_rows_are_of_the_list"
+            ),
         ]
         indexes = [models.Index(fields=["dossier"], condition=Q(closed_at__isnull=True), name="remark_open")]
 

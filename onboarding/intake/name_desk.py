@@ -71,8 +71,11 @@ def ask_name(request: HttpRequest, pk: object) -> HttpResponse:
     dossier, user = _dossier(request, pk)
     check(DECIDE, rules.roles(dossier, user))
     rank = request.POST.get("rank", "")
+    if rank not in {"1", "2", "3"}:
+        messages.warning(request, "Dites lequel des noms de la demande proposer à la commune.")
+        return redirect("desk:detail", pk=dossier.pk)
     try:
-        question = alternatives.ask(dossier, int(rank) if rank in {"1", "2", "3"} else 0, by=user)
+        question = alternatives.ask(dossier, int(rank), by=user)
     except moves.NotAllowed as refusal:
         raise PermissionDenied(str(refusal)) from refusal
     except moves.Refusal as refusal:

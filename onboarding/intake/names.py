@@ -14,6 +14,8 @@ from typing import NamedTuple
 from tldextract import TLDExtract
 
 from suite import trade
+from suite.directory.folding import JOINTS, slug
+from suite.directory.folding import letters as fold
 
 __all__ = [
     "EXTENSIONS",
@@ -41,8 +43,6 @@ _DATA = json.loads((Path(__file__).parent / "data" / "extensions.json").read_tex
 RDAP: dict[str, str] = {row["extension"]: row["rdap"] for row in _DATA}
 EXTENSIONS = tuple(RDAP)
 
-_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "Œ": "oe", "Æ": "ae", "ß": "ss", "ø": "o", "Ø": "o"})
-_JOINTS = re.compile(r"[\s'’‘ʼ`´_‐‑‒–—−-]+")
 _QUALIFIER = re.compile(r"\([^)]*\)")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
 _LOOK_ALIKES = (("rn", "m"), ("0", "o"), ("1", "l"), ("i", "l"))
@@ -53,21 +53,6 @@ class Reserved(NamedTuple):
 
     blocked: bool
     reason: str
-
-
-def fold(text: str) -> str:
-    """Return the text in lower-case ASCII letters where a letter has one; the rest is left as it is."""
-    # Twice: a letter in bold or in a circle only shows its case once decomposed.
-    decomposed = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
-    decomposed = unicodedata.normalize("NFKD", decomposed).casefold().translate(_LETTERS)
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
-
-
-def slug(name: str) -> str:
-    """Return the label a commune's name gives: « L'Haÿ-les-Roses » is `l-hay-les-roses`; at most 63 characters."""
-    folded = _JOINTS.sub("-", fold(_QUALIFIER.sub(" ", name)))
-    kept = re.sub(r"[^a-z0-9-]+", "", folded)
-    return re.sub(r"-{2,}", "-", kept)[:63].strip("-")
 
 
 def normalise(typed: str, *, default_extension: str = "") -> str:
@@ -87,7 +72,7 @@ def normalise(typed: str, *, default_extension: str = "") -> str:
 
 
 def _joined(label: str) -> str:
-    return re.sub(r"-{2,}", "-", _JOINTS.sub("-", label.strip())).strip("-")
+    return re.sub(r"-{2,}", "-", JOINTS.sub("-", label.strip())).strip("-")
 
 
 def skeleton(name: str) -> str:

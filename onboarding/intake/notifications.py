@@ -1,6 +1,6 @@
 """What the two sides are told, each notice tied to the event that caused it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from onboarding.intake import acting, reasons
 from onboarding.intake.models import Dossier, Remark
+from onboarding.intake.presentation import points
 from onboarding.intake.request_models import CoAuthor
 from onboarding.intake.thread_digests import is_daily
 from onboarding.intake.thread_models import Message
@@ -46,17 +47,20 @@ def withdrawn(dossier: Dossier, event: Event) -> None:
     _tell("dossier_withdrawn", _staff_address(dossier), dossier, event, desk=True, daily=daily)
 
 
-def changes_requested(dossier: Dossier, event: Event, remarks: Iterable[Remark], message: str) -> None:
+def changes_requested(dossier: Dossier, event: Event, remarks: Sequence[Remark], message: str) -> None:
     """Tell the requester everything to correct, in one notice."""
-    points = [
+    told = [
         {
             "label": reasons.label(remark.reason),
-            "fields": [reasons.FIELDS[field].label for field in remark.fields],
+            "fields": [
+                *(field.label for field, _ in point["fields"]),
+                *(f"la boîte « {row} »" for row, _ in point["rows"]),
+            ],
             "text": remark.text,
         }
-        for remark in remarks
+        for remark, point in zip(remarks, points(remarks, dossier), strict=True)
     ]
-    _tell_requester("dossier_changes_requested", dossier, event, points=points, message=message)
+    _tell_requester("dossier_changes_requested", dossier, event, points=told, message=message)
 
 
 def approved(dossier: Dossier, event: Event) -> None:

@@ -17,7 +17,7 @@ def complete() -> QuerySet[Dossier]:
     """Return dossiers with all that their pages read, in four queries."""
     return (
         Dossier.objects.select_related(
-            "organization__department", "organization__epci", "operator", "assignee", "author"
+            "organization__department", "organization__epci", "operator", "assignee", "author", "erasure"
         )
         .prefetch_related(
             "names", "mailboxes", Prefetch("requested_services", RequestedService.objects.select_related("service"))
@@ -99,8 +99,13 @@ def wish(dossier: Dossier) -> str:
     return next((choice.fqdn for choice in dossier.names.all() if choice.rank == 0), "")
 
 
-def points(remarks: Iterable[Remark]) -> list[dict[str, Any]]:
-    """Return the corrections asked, each with its words and the fields it opens."""
+def points(remarks: Iterable[Remark], dossier: Dossier) -> list[dict[str, Any]]:
+    """Return the corrections asked of a dossier, each with its words, the fields it opens, and the rows of a list.
+
+    Fields and rows come with the id of their place in their page.
+    """
+    remarks = list(remarks)
+    listed = list(dossier.mailboxes.all()) if any(remark.rows for remark in remarks) else []
     return [
         {
             "label": reasons.label(remark.reason),
@@ -108,6 +113,11 @@ def points(remarks: Iterable[Remark]) -> list[dict[str, Any]]:
             "touched": remark.touched,
             "answer": remark.answer,
             "fields": [(reasons.FIELDS[field], _anchor(field)) for field in remark.fields if field in reasons.FIELDS],
+            "rows": [
+                (contents.row_label(row), f"boite-{number}")
+                for number, row in enumerate(listed, start=1)
+                if str(row.pk) in remark.rows
+            ],
         }
         for remark in remarks
     ]

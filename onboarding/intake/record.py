@@ -91,6 +91,7 @@ def record(dossier: Dossier) -> dict[str, Any]:
                 "reason": reasons.label(remark.reason),
                 "text": remark.text,
                 "fields": list(remark.fields),
+                "mailboxes": [contents.row_label(row) for row in dossier.mailboxes.all() if str(row.pk) in remark.rows],
                 "answer": remark.answer,
             }
             for remark in contents.open_remarks(dossier)

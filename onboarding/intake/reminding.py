@@ -50,7 +50,7 @@ def remind(dossier: Dossier, *, by: User, version: int) -> Dossier:
         event=event,
         context={
             "dossier": now,
-            "points": points(contents.open_remarks(now)),
+            "points": points(contents.open_remarks(now), now),
             "url": f"{settings.PUBLIC_BASE_URL}{reverse('intake:detail', args=[now.pk])}",
         },
     )

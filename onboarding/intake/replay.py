@@ -21,6 +21,8 @@ class Projection:
     decided_at: dt.datetime | None = None
     decided_by: UUID | None = None
     reasons: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()  # the groups that the corrections open
+    rows: tuple[str, ...] = ()  # and the mailboxes, by identity
 
 
 def replay(events: Iterable[Event]) -> Projection:
@@ -33,7 +35,7 @@ def replay(events: Iterable[Event]) -> Projection:
 
 def stored(dossier: Dossier) -> Projection:
     """Return the same, as the tables have it. One query."""
-    remarks = dossier.remarks.filter(closed_at__isnull=True).order_by("reason")
+    remarks = list(dossier.remarks.filter(closed_at__isnull=True).order_by("reason"))
     return Projection(
         status=dossier.status,
         assignee=dossier.assignee_id,
@@ -42,7 +44,9 @@ def stored(dossier: Dossier) -> Projection:
         paused_at=dossier.paused_at,
         decided_at=dossier.decided_at,
         decided_by=dossier.decided_by_id,
-        reasons=tuple(remarks.values_list("reason", flat=True)),
+        reasons=tuple(remark.reason for remark in remarks),
+        fields=tuple(sorted({field for remark in remarks for field in remark.fields})),
+        rows=tuple(sorted({row for remark in remarks for row in remark.rows})),
     )
 
 
@@ -55,14 +59,15 @@ def _after(before: Projection, event: Event) -> Projection:
         after = replace(after, assignee=UUID(said["assignee"]) if said["assignee"] else None)
     if event.kind != "save":
         paused = at if said["to"] == Dossier.Status.NEEDS_CHANGES else None
-        after = replace(after, paused_at=paused, reasons=())
+        after = replace(after, paused_at=paused, reasons=(), fields=(), rows=())
     match event.kind:
         case "submit":
             after = replace(after, submitted_at=at, last_submitted_at=at)
         case "resubmit":
             after = replace(after, last_submitted_at=at)
         case "request_changes":
-            after = replace(after, reasons=tuple(sorted(said["reasons"])))
+            reasons, fields, rows = (tuple(sorted(said.get(name, []))) for name in ("reasons", "fields", "rows"))
+            after = replace(after, reasons=reasons, fields=fields, rows=rows)
         case "approve" | "reject":
             after = replace(after, decided_at=at, decided_by=event.actor)
         case "reopen":

@@ -50,6 +50,7 @@ DOSSIER_ROWS = ("intake.MessageVersion", "intake.CheckItem", "intake.DecisionDra
 
 # Text columns that say nothing of a person, each with its reason. `app.Model.*`: all those of the model.
 NOT_PERSONAL = {
+    "provisioning.MailMark.*": "domains of public bodies, and digests of addresses",
     "accounts.MandateProof.case_reference": "the number of a dossier",
     "accounts.Membership.siret": "an establishment of a public body",
     "accounts.Invitation.digest": "of a random token",
@@ -90,10 +91,16 @@ NOT_PERSONAL = {
     "intake.NameChoice.*": "domain names of a commune",
     "intake.Remark.reason": "a code",
     "intake.Remark.fields": "codes",
+    "intake.Remark.rows": "identifiers",
     "journal.Event.*": "codes, hashes and pseudonymous identifiers: `record` takes no personal text in a payload",
     "notices.Notice.kind": "a code",
     "provisioning.Deployment.domain": "of a commune",
     "provisioning.Step.code": "a code",
+    "provisioning.CredentialLink.digest": "a digest",
+    "provisioning.CredentialLink.channel": "a code",
+    "provisioning.CredentialLink.state": "a code",
+    "provisioning.CredentialLink.code": "a code",
+    "directory.Operator.identity_provider": "an operator's",
     "sessions.Session.*": "a random key",
     "account.EmailConfirmation.*": "allauth's, unused: no account has an e-mail to confirm",
 }

@@ -1,12 +1,13 @@
 """What a step's page sends: the pressed buttons, the closed fields that a browser leaves out, and the way back."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.http import QueryDict
 
 from onboarding.intake import checks, contents
 from onboarding.intake.forms import AnyStepForm, MailboxesForm
-from onboarding.intake.models import Dossier, MailboxRequest
+from onboarding.intake.models import Dossier, MailboxRequest, Remark
 
 LAST = 5
 # Ready-made shared mailboxes: the button's value, which is the address, and the words.
@@ -102,17 +103,36 @@ def as_data(step: int, stored: contents.Values) -> QueryDict:
     return data
 
 
-def with_locked(posted: QueryDict, step: int, stored: contents.Values, open_groups: frozenset[str] | None) -> QueryDict:
-    """Return what was posted, completed with the closed fields, which a browser does not send."""
+def with_closed(
+    posted: QueryDict, step: int, stored: contents.Values, dossier: Dossier, remarks: Iterable[Remark]
+) -> QueryDict:
+    """Return what was posted, completed with the closed fields and boxes, which a browser does not send."""
+    remarks = list(remarks)
+    open_groups = contents.unlocked(dossier, remarks)
     if open_groups is None:
         return posted
     data = posted.copy()
     kept = as_data(step, stored)
     if step == MailboxesForm.step:
-        return data if "mailboxes" in open_groups or "rows" in posted else kept
+        if "rows" not in posted:
+            return data if "mailboxes" in open_groups else kept
+        opened = contents.open_rows(remarks) if "mailboxes" in open_groups else frozenset()
+        return data if opened is None else _with_closed_rows(data, stored["mailboxes"], opened)
     for field in stored:
         if contents.GROUP_OF.get(field, "") not in {*open_groups, ""} and field not in posted:
             data.setlist(field, kept.getlist(field))
+    return data
+
+
+def _with_closed_rows(data: QueryDict, stored: list[contents.Values], opened: frozenset[str]) -> QueryDict:
+    """Complete the closed boxes, each known by its identity: only what a browser leaves out is filled in."""
+    closed = {row["id"]: row for row in stored if row["id"] not in opened}
+    for name, pk in list(data.items()):
+        prefix, _, last = name.rpartition("-")
+        row = closed.get(str(pk)) if last == "id" else None
+        for field in contents.ROW_FIELDS if row else ():
+            if row and row[field] and f"{prefix}-{field}" not in data:
+                data[f"{prefix}-{field}"] = str(row[field])
     return data
 
 

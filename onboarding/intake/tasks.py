@@ -11,6 +11,7 @@ from onboarding.intake import (
     alternatives,
     deadlines,
     delays,
+    desk_bulk_acts,
     evidence,
     imports,
     lookups,
@@ -23,6 +24,7 @@ from onboarding.intake import (
     windows,
     workload,
 )
+from onboarding.intake.desk_models import BulkAct
 from onboarding.intake.name_models import NameLookup
 from onboarding.intake.proof_models import OwnershipProof
 
@@ -124,6 +126,21 @@ def retain() -> None:
 def refresh_evidence() -> None:
     """Judge again the dossiers whose evidence is missing, too old, or about another version."""
     evidence.sweep()
+
+
+@shared_task(acks_late=True)
+def carry_on_bulk(pk: str) -> None:
+    """Do what is left of one act on many dossiers, for the length of a task."""
+    if not desk_bulk_acts.carry_on(UUID(pk)):
+        desk_bulk_acts.wake(UUID(pk))
+
+
+@shared_task
+def sweep_bulk() -> None:
+    """Wake the acts on many dossiers that nobody carries on."""
+    waiting = BulkAct.objects.filter(pending_at__isnull=False).order_by("pending_at")
+    for pk in waiting.values_list("pk", flat=True)[:BATCH]:
+        desk_bulk_acts.wake(pk)
 
 
 @shared_task

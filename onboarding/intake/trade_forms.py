@@ -192,7 +192,7 @@ class OperatorForm(ValueForm):
     """The card of an operator. Its own lead changes how it is reached; the rest is the national operator's."""
 
     OWN = frozenset({"name_with_article", "url", "email"})
-    columns = {"name": 6, "name_with_article": 6, "url": 6, "email": 6, "siret": 6, "status": 6}
+    columns = {"name": 6, "name_with_article": 6, "url": 6, "email": 6, "siret": 6, "status": 6, "identity_provider": 6}
     name = text_field("Nom", 100)
     name_with_article = text_field(
         "Nom avec son article", 110, help_text="Tel qu’il s’écrit dans une phrase : « le Syndicat mixte de l’Ain »."
@@ -206,6 +206,12 @@ class OperatorForm(ValueForm):
         choices=[*Operator.Status.choices, ("", "Inactif : n’est proposé à aucune collectivité")],
         help_text="Un opérateur inactif ne reçoit plus de nouvelles demandes ; son équipe garde ses droits.",
         error_messages={"invalid_choice": "Choisissez une situation dans la liste."},
+    )
+    identity_provider = text_field(
+        "Fournisseur d’identité",
+        100,
+        required=False,
+        help_text="Son identifiant chez ProConnect : les nouveaux domaines y sont rattachés. Vide : aucun ne l’est.",
     )
     national = forms.BooleanField(label="Opérateur national : voit et sert tout le pays", required=False)
     departments = forms.MultipleChoiceField(

@@ -157,8 +157,8 @@ def _resume(request: HttpRequest, dossier: Dossier, step: int, kept: typed_forms
     """Show the step with what was typed before the session ended, at the version it was typed from."""
     stored, remarks = contents.read(dossier, step), list(contents.open_remarks(dossier))
     editable = dossier.status in moves.SAVE.sources
-    open_groups = contents.unlocked(dossier, remarks) if editable else None
-    form = step_form(step, stored, steps.with_locked(kept.data, step, stored, open_groups), remarks)
+    data = steps.with_closed(kept.data, step, stored, dossier, remarks) if editable else kept.data
+    form = step_form(step, stored, data, remarks)
     values = steps.acted(form.values(stored), kept.data.get("action", "next"))
     if not editable:
         merged = conflicts.merge(None, stored, contents.prepare(values), None)
@@ -174,8 +174,9 @@ def _post_step(request: HttpRequest, dossier: Dossier, step: int) -> HttpRespons
     user, version, action = _user(request), version_of(request), request.POST.get("action", "next")
     stored = contents.read(dossier, step)
     remarks = list(contents.open_remarks(dossier))
-    open_groups = contents.unlocked(dossier, remarks) if dossier.status in moves.SAVE.sources else None
-    form = step_form(step, stored, steps.with_locked(request.POST, step, stored, open_groups), remarks)
+    editable = dossier.status in moves.SAVE.sources
+    data = steps.with_closed(request.POST, step, stored, dossier, remarks) if editable else request.POST
+    form = step_form(step, stored, data, remarks)
     values = steps.acted(form.values(stored), action)
     if keys := steps.chosen(request.POST):
         values = conflicts.resolve(values, conflicts.base_of(dossier, step, version, stored) or stored, keys)
@@ -262,7 +263,7 @@ def _render_step(  # noqa: PLR0913 - a page has these parts
     editable = dossier.status in moves.SAVE.sources
     remarks = list(contents.open_remarks(dossier))
     open_groups = contents.unlocked(dossier, remarks) if editable else frozenset()
-    form.lock(open_groups)
+    form.lock(open_groups, contents.open_rows(remarks))
     context: dict[str, Any] = {
         "dossier": dossier,
         "version": dossier.version,
@@ -276,7 +277,7 @@ def _render_step(  # noqa: PLR0913 - a page has these parts
         "refusal": refusal,
         "editable": editable,
         "open_groups": open_groups,
-        "remarks": points(remarks),
+        "remarks": points(remarks, dossier),
         "zone_of_parts": f"intake/steps/{step}.html",
         **more,
     }
@@ -340,7 +341,7 @@ def render_detail(request: HttpRequest, dossier: Dossier, refusal: moves.Refusal
         "allowed": moves.allowed(dossier, _user(request)),
         "standing": following.standing(dossier),
         "history": history(dossier, for_staff=False),
-        "remarks": points(contents.open_remarks(dossier)),
+        "remarks": points(contents.open_remarks(dossier), dossier),
         "rejection": following.refusal_of(dossier),
         "appeal_until": following.appeal_until(dossier),
         "contact": following.contact(dossier),

@@ -87,22 +87,35 @@ def save_step(dossier: Dossier, step: int, values: contents.Values, *, by: User,
     authorise(SAVE, dossier, by)
     if dossier.status in SAVE.sources and not changed:
         return dossier
-    open_groups = contents.unlocked(dossier, contents.open_remarks(dossier))
-    locked = contents.groups(changed) - open_groups if open_groups is not None else set()
-    if locked and dossier.status in SAVE.sources:
-        labels = ", ".join(reasons.FIELDS[group].label.lower() for group in sorted(locked))
-        raise NotAllowed(
-            f"Seuls les points signalés par l’opérateur peuvent être modifiés ; restent fermés : {labels}."
-        )
+    if dossier.status in SAVE.sources:
+        _keep_closed(dossier, changed, stored, values)
     saved, _ = apply(
         SAVE, dossier, by=by, version=version, payload={"step": step, "fields": changed}, **contents.columns(values)
     )
     contents.write(saved, values)
     Revision.objects.create(dossier=saved, version=saved.version, step=step, values=values, before=stored, author=by)
     for remark in contents.open_remarks(saved):
-        if not remark.touched and set(remark.fields) & contents.groups(changed):
+        if not remark.touched and contents.corrects(remark, changed, stored, values):
             contents.open_remarks(saved).filter(pk=remark.pk).update(touched=True)
     return saved
+
+
+def _keep_closed(dossier: Dossier, changed: list[str], stored: contents.Values, values: contents.Values) -> None:
+    """Raise NotAllowed for what differs beyond what the open corrections ask about."""
+    remarks = list(contents.open_remarks(dossier))
+    open_groups = contents.unlocked(dossier, remarks)
+    if locked := contents.groups(changed) - open_groups if open_groups is not None else set():
+        labels = ", ".join(reasons.FIELDS[group].label.lower() for group in sorted(locked))
+        raise NotAllowed(
+            f"Seuls les points signalés par l’opérateur peuvent être modifiés ; restent fermés : {labels}."
+        )
+    opened = contents.open_rows(remarks)
+    if "mailboxes" in changed and not contents.closed_rows_stand(stored["mailboxes"], values["mailboxes"], opened):
+        named = ", ".join(contents.row_label(row) for row in dossier.mailboxes.all() if str(row.pk) in (opened or ()))
+        raise NotAllowed(
+            "Seules les boîtes signalées par l’opérateur peuvent être modifiées ou retirées, et aucune ajoutée ; "
+            f"sont ouvertes : {named or 'aucune'}."
+        )
 
 
 @transaction.atomic

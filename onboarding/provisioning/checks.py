@@ -7,6 +7,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from onboarding.provisioning.backends import PROTOCOLS
@@ -37,7 +38,7 @@ def backends_keep_their_protocols(
         path = settings.BACKENDS.get(role, "")
         try:
             backend = import_string(path)()
-        except (ImportError, TypeError) as error:
+        except (ImportError, TypeError, ImproperlyConfigured) as error:
             found.append(Error(f"BACKENDS[{role!r}]: {path!r} cannot be built: {error}", id="provisioning.E002"))
             continue
         for name, promised in inspect.getmembers(protocol, inspect.isfunction):

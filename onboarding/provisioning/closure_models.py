@@ -12,10 +12,30 @@ from suite.accounts.models import User
 class Closure(models.Model):
     """The end of one deployment, opened when its approval is revoked. Building stops; nothing is deleted."""
 
+    class Cause(models.TextChoices):
+        """Why it ends."""
+
+        REVOKED = "revoked", "Acceptation annulée"
+        LEAVING = "leaving", "Départ de la collectivité"
+        MERGED = "merged", "Collectivité réunie à une autre"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     deployment = models.OneToOneField("provisioning.Deployment", on_delete=models.PROTECT, related_name="closure")
     opened_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     opened_at = models.DateTimeField(default=timezone.now)
+    cause = models.CharField(max_length=10, choices=Cause, default=Cause.REVOKED)
+    # Nothing is deleted before a copy was made, unless somebody answers for doing without.
+    waived_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    waived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(waived_by__isnull=True, waived_at__isnull=True)
+                | Q(waived_by__isnull=False, waived_at__isnull=False),
+                name="closure_waiver_is_signed",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"closure of {self.deployment_id}"

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from onboarding.provisioning import workflow
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.models import Step
 from suite.accounts.models import User
 from suite.directory.models import Operator
@@ -68,7 +69,7 @@ def retry_all(name: str, code: str, previewed: Collection[UUID], *, by: User) ->
             continue
         try:
             workflow.retry(step, by=by)
-        except workflow.WrongState:
+        except WrongState:
             continue
         retried += 1
     return retried, len(set(previewed)) - retried

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby
 from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -86,23 +86,27 @@ def claim(deployment_id: UUID) -> Step | None:
 def take(deployment_id: UUID, *, most: int | None = None) -> list[Step]:
     """Lease what may run now, and what may run once that is done; in the order of the plan."""
     # Whoever takes or ends steps of one deployment queues here.
-    deployments = Deployment.objects.select_related("organization", "operator").filter(
-        pk=deployment_id, closed_at__isnull=True, closure__isnull=True
+    deployments = Deployment.objects.select_related("organization", "operator", "closure").filter(
+        pk=deployment_id, closed_at__isnull=True
     )
     deployment = deployments.select_for_update(no_key=True, of=("self",)).first()
     if deployment is None:
         return []
     unfinished = Step.objects.filter(deployment=deployment_id).exclude(status__in=Step.FINISHED)
-    chain = list(_chain(unfinished.select_related("resource").order_by("position", "due_at", "pk"), timezone.now()))[
-        :most
-    ]
+    if hasattr(deployment, "closure"):
+        # Nothing is built any more; what was confirmed of its end goes on.
+        unfinished = unfinished.filter(name=Step.Name.DELETION)
+    rows, now = unfinished.select_related("resource").order_by("plan", "position", "due_at", "pk"), timezone.now()
+    # The plans do not wait for each other.
+    plans = (_chain(plan, now) for _, plan in groupby(rows, key=lambda step: step.plan))
+    taking = list(chain.from_iterable(plans))[:most]
     until = timezone.now() + timedelta(seconds=settings.PROVISIONING_LEASE_SECONDS)
-    if chain:
-        taken = Step.objects.filter(pk__in=[step.pk for step in chain], status=Step.Status.WAITING)
+    if taking:
+        taken = Step.objects.filter(pk__in=[step.pk for step in taking], status=Step.Status.WAITING)
         taken.update(due_at=until, attempt=models.F("attempt") + 1)
-    for step in chain:
+    for step in taking:
         step.attempt, step.due_at, step.deployment = step.attempt + 1, until, deployment
-    return chain
+    return taking
 
 
 def _chain(unfinished: Iterable[Step], now: datetime) -> Iterator[Step]:
@@ -125,9 +129,11 @@ class Run:
 
     def go(self, until: float) -> int:
         """Run them, group by group, and leave to others what cannot be run now; return how many ran."""
-        ran = 0
-        for _, places in groupby(list(self.held), key=lambda step: step.position):
+        ran, stopped = 0, set()
+        for (plan, _), places in groupby(list(self.held), key=lambda step: (step.plan, step.position)):
             group = list(places)
+            if plan in stopped:
+                continue
             if group[0].name in READERS or time.monotonic() - self.written > WRITTEN_EVERY:
                 self.write()
             try:
@@ -140,7 +146,9 @@ class Run:
             self._end(outcomes)
             ran += len(outcomes)
             open_ends = [step for step, outcome in outcomes if outcome is not None and not _left_over(step, outcome)]
-            if open_ends or time.monotonic() >= until:
+            if open_ends:
+                stopped.add(plan)
+            if time.monotonic() >= until:
                 break
         self.write(leaving=True)
         return ran
@@ -231,17 +239,20 @@ def write(ended: list[End], given_back: Iterable[End] = ()) -> set[UUID]:
         if end.step.pk in ours and end.status == Step.Status.BLOCKED:
             payload = {"step": end.step.name, "id": str(end.step.pk), "code": end.code}
             record("deployment", deployment, "step_blocked", by=None, payload=payload)
-    if any(end.status == Step.Status.DONE and end.step.pk in ours for end in ended):
-        passed(ended[-1].step)
+    done = {end.step.plan: end.step for end in ended if end.status == Step.Status.DONE and end.step.pk in ours}
+    for step in done.values():
+        passed(step)
     return ours
 
 
 def passed(step: Step) -> None:
     """After a step done or skipped: write that all is done, if it is."""
-    steps_of = Step.objects.filter(deployment=step.deployment_id)
+    steps_of = Step.objects.filter(deployment=step.deployment_id, plan=step.plan)
     if not steps_of.exclude(status__in=Step.FINISHED).exists():
         gaps = steps_of.filter(status=Step.Status.SKIPPED).count()
-        record("deployment", step.deployment_id, "completed", by=None, payload={"skipped": gaps})
+        # A later plan is a change: the building is completed once.
+        said: tuple[str, dict[str, int]] = ("change_completed", {"plan": step.plan}) if step.plan else ("completed", {})
+        record("deployment", step.deployment_id, said[0], by=None, payload={"skipped": gaps, **said[1]})
 
 
 def _end(step: Step, outcome: Outcome | None, now: datetime) -> End:

@@ -33,3 +33,7 @@ class Held(NotYet):
 
     Nothing was asked, so nothing is learnt: neither a failure nor a success of the step.
     """
+
+
+class WrongState(Exception):
+    """The step is no longer where the person saw it; the text says so, in French."""

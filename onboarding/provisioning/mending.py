@@ -10,6 +10,7 @@ from django.db.models import F
 from django.urls import reverse
 
 from onboarding.provisioning import backends, steps
+from onboarding.provisioning.closure_models import Closure
 from onboarding.provisioning.drift import Difference
 from onboarding.provisioning.errors import Outcome, Unavailable
 from onboarding.provisioning.models import Deployment, Resource, Step
@@ -35,7 +36,8 @@ def mend(deployment: Deployment, resource: Resource, look: Looked) -> bool:
     Only once the plan is built, and while nothing else is decided for the thing.
     """
     safe = [each for each in look.differences if each.safe]
-    if Step.objects.filter(deployment=deployment).exclude(status__in=Step.FINISHED).exists():
+    ends = Closure.objects.filter(deployment=deployment).exists()
+    if ends or Step.objects.filter(deployment=deployment).exclude(status__in=Step.FINISHED).exists():
         return False
     names = {Step.Name.RECORDS.value if (each.kind, each.fact) == _RECORDS else str(each.kind) for each in safe}
     mended = True

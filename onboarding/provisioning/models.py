@@ -26,7 +26,7 @@ class DeploymentQuerySet(models.QuerySet["Deployment"]):
 
     def with_steps(self) -> "DeploymentQuerySet":
         """Fetch all that `progress.html` shows, in three queries."""
-        return self.select_related("organization", "operator").prefetch_related(
+        return self.select_related("organization", "operator", "closure").prefetch_related(
             models.Prefetch("steps", Step.objects.select_related("resource")), "resources"
         )
 
@@ -50,6 +50,7 @@ class Deployment(models.Model):
         BLOCKED = "blocked", "Intervention nécessaire"
         LIVE = "live", "En service"
         LIVE_WITH_GAPS = "gaps", "En service, écart constaté"
+        CLOSING = "closing", "Fermeture en cours"
         CLOSED = "closed", "Fermée"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -88,13 +89,18 @@ class Deployment(models.Model):
 
     @property
     def status(self) -> "Deployment.Status":
-        """Derived from the steps: free of any query after `with_steps()`."""
-        steps = list(self.steps.all())
+        """Derived from the steps of the first plan: free of any query after `with_steps()`.
+
+        A later change that waits or is blocked never takes a suite out of service.
+        """
+        steps = [step for step in self.steps.all() if step.plan == 0]
         unfinished = [step for step in steps if step.status not in Step.FINISHED]
         first = min((step.position for step in unfinished), default=0)
         frontier = [step for step in unfinished if step.position == first]
         if self.closed_at is not None:
             status = self.Status.CLOSED
+        elif hasattr(self, "closure"):
+            status = self.Status.CLOSING
         elif not unfinished:
             gaps = any(step.status == Step.Status.SKIPPED for step in steps) or self.drifted
             status = self.Status.LIVE_WITH_GAPS if gaps else self.Status.LIVE
@@ -130,6 +136,7 @@ class Resource(models.Model):
         MAILBOX = "mailbox", "Boîte aux lettres"
         STORAGE = "storage", "Espace de stockage"
         SERVICE = "service", "Service"
+        IDENTITY = "identity", "Domaine rattaché à ProConnect"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="resources")
@@ -144,6 +151,7 @@ class Resource(models.Model):
     # What the last look found otherwise than decided (`drift.Difference`), and since when a person is needed for it.
     drift = models.JSONField(default=list, blank=True)
     alarmed_at = models.DateTimeField(null=True, blank=True)
+    removed_at = models.DateTimeField(null=True, blank=True, help_text="Deleted outside, on purpose.")
 
     class Meta:
         constraints = [
@@ -170,13 +178,16 @@ class StepQuerySet(models.QuerySet["Step"]):
         leftover = models.Q(status=Step.Status.BLOCKED, name__in=Step.LEFTOVERS)
         unfinished_before = Step.objects.filter(
             deployment=models.OuterRef("deployment"),
+            plan=models.OuterRef("plan"),
             position__lt=models.OuterRef("position"),
         ).exclude(models.Q(status__in=Step.FINISHED) | leftover)
+        # A deployment that ends builds nothing any more; what was confirmed of its end goes on.
+        alive = models.Q(deployment__closure__isnull=True) | models.Q(name=Step.Name.DELETION)
         return self.filter(
+            alive,
             status=Step.Status.WAITING,
             due_at__lte=timezone.now(),
             deployment__closed_at__isnull=True,
-            deployment__closure__isnull=True,
         ).exclude(models.Exists(unfinished_before))
 
     def to_resume(self, user: User | AnonymousUser) -> "StepQuerySet":
@@ -209,6 +220,12 @@ class Step(models.Model):
         SERVICE = "service", "Service"
         END_TO_END = "end_to_end", "Essai de bout en bout"
         WELCOME = "welcome", "Message de bienvenue"
+        MAILBOX_CHANGE = "mailbox_change", "Changement de boîte"
+        MAILBOX_MOVE = "mailbox_move", "Transfert des messages"
+        MAILBOX_REMOVAL = "mailbox_removal", "Suppression de boîte"
+        QUOTA = "quota", "Changement de quota"
+        DELETION = "deletion", "Suppression à la fermeture"
+        IDENTITY = "identity", "Connexion par ProConnect"
 
     class Status(models.TextChoices):
         """Where the step is."""
@@ -224,6 +241,7 @@ class Step(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="steps")
     resource = models.ForeignKey(Resource, null=True, blank=True, on_delete=models.PROTECT, related_name="steps")
+    plan = models.PositiveIntegerField(default=0, help_text="0 builds; later ones are changes (`Change.number`).")
     position = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=40, choices=Name)
     status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
@@ -240,10 +258,10 @@ class Step(models.Model):
     seen: tuple[dict[str, Any], datetime] | None = None
 
     class Meta:
-        ordering = ["position", "name", "resource__key"]
+        ordering = ["plan", "position", "name", "resource__key"]
         constraints = [
             models.UniqueConstraint(
-                fields=["deployment", "name", "resource"], nulls_distinct=False, name="step_once_per_resource"
+                fields=["deployment", "plan", "name", "resource"], nulls_distinct=False, name="step_once_per_resource"
             ),
             models.CheckConstraint(
                 condition=models.Q(status__in=["done", "skipped"], finished_at__isnull=False)
@@ -264,4 +282,11 @@ class Step(models.Model):
         return self.status == self.Status.WAITING and bool(self.code) and self.failures == 0
 
 
-from onboarding.provisioning import closure_models, provider_models  # noqa: E402, F401 - Django looks for models here
+from onboarding.provisioning import (  # noqa: E402, F401 - Django looks for models here
+    access_models,
+    change_models,
+    closure_models,
+    mark_models,
+    move_models,
+    provider_models,
+)

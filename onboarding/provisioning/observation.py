@@ -14,12 +14,11 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from onboarding.provisioning import backends, drift, mending
+from onboarding.provisioning import backends, cutover_records, drift, mending
 from onboarding.provisioning.backends.protocols import Delegation
 from onboarding.provisioning.drift import Difference
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 from onboarding.provisioning.models import Deployment, Resource, Step
-from onboarding.provisioning.records import records_for
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,11 @@ def due() -> list[UUID]:
     """Return the deployments to look at, the longest unseen first: built, and not looked at lately."""
     now = timezone.now()
     built = Resource.objects.filter(
-        deployment__closed_at__isnull=True, kind__in=_LOOKS, observed_at__isnull=False, steps__status=Step.Status.DONE
+        deployment__closed_at__isnull=True,
+        kind__in=_LOOKS,
+        observed_at__isnull=False,
+        removed_at__isnull=True,
+        steps__status=Step.Status.DONE,
     )
     old = built.filter(
         Q(looked_at__isnull=True)
@@ -51,7 +54,9 @@ def observe(deployment_id: UUID) -> int:
     What differs from what was decided is mended where nobody can lose anything by it, and is an alarm otherwise.
     """
     deployment = Deployment.objects.select_related("organization", "operator").get(pk=deployment_id)
-    resources = Resource.objects.filter(deployment=deployment, observed_at__isnull=False, kind__in=_LOOKS)
+    resources = Resource.objects.filter(
+        deployment=deployment, observed_at__isnull=False, removed_at__isnull=True, kind__in=_LOOKS
+    )
     unseen = 0
     for resource in resources.order_by("kind", "key"):
         look = _look(deployment, resource)
@@ -114,7 +119,8 @@ def _zone(deployment: Deployment, _resource: Resource) -> Look:
     differences: list[Difference] = []
     published = deployment.steps.filter(name=Step.Name.RECORDS, status=Step.Status.DONE).exists()
     if published:
-        wanted = records_for(deployment.domain, backends.mail().spec(deployment.domain))
+        spec, cutover = backends.mail().spec(deployment.domain), cutover_records.current(deployment)
+        wanted = cutover_records.wanted(deployment, spec, cutover, timezone.now())
         differences = drift.of_zone(deployment.domain, wanted, found)
     differences += _delegation(deployment, servers)
     return Look({"name_servers": list(servers.name_servers), "records": len(found)}, differences)

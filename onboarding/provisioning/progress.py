@@ -7,10 +7,11 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from onboarding.provisioning.backends.protocols import MailSpec, Record
+from onboarding.provisioning.backends.protocols import Record
+from onboarding.provisioning.cutover_records import is_awaited
 from onboarding.provisioning.drift import Difference
 from onboarding.provisioning.models import Deployment, Resource, Step
-from onboarding.provisioning.records import mail_records
+from onboarding.provisioning.records import mail_records, spec_from
 from suite.templatetags.suite import gigabytes
 
 DONE, RUNNING, WAITING, UNKNOWN, UNSEEN, ABSENT, BLOCKED, SKIPPED, TODO = (
@@ -66,7 +67,7 @@ class Line:
 
 def lines(deployment: Deployment) -> list[Line]:
     """Return the lines of a deployment read with `with_steps()`, in the order they are built."""
-    steps = list(deployment.steps.all())
+    steps = _of_the_building(deployment)
     unfinished = [step.position for step in steps if step.status not in Step.FINISHED]
     frontier = min(unfinished, default=0)
     return [_line(deployment, step, frontier) for step in steps]
@@ -80,16 +81,8 @@ def records_to_publish(deployment: Deployment) -> tuple[Record, ...]:
     spec = (domain.observed or {}).get("spec") if domain else None
     if spec is None:
         return ()
-    return mail_records(
-        deployment.domain,
-        MailSpec(
-            mx=tuple((preference, host) for preference, host in spec["mx"]),
-            spf=spec["spf"],
-            dkim_selector=spec["dkim_selector"],
-            dkim=spec["dkim"],
-            aliases=tuple((label, target) for label, target in spec["aliases"]),
-        ),
-    )
+    # Of a domain in use, what changes and when is said by its cutover alone: a difference, on dates.
+    return () if is_awaited(deployment) else mail_records(deployment.domain, spec_from(spec))
 
 
 def fingerprint(deployment: Deployment) -> str:
@@ -101,9 +94,18 @@ def fingerprint(deployment: Deployment) -> str:
             step.resource is not None and bool((step.resource.observed or {}).get("absent")),
             step.resource.drift if step.resource is not None else [],
         )
-        for step in deployment.steps.all()
+        for step in _of_the_building(deployment)
     ]
     return hashlib.sha256(json.dumps([shown, deployment.status]).encode()).hexdigest()[:16]
+
+
+def _of_the_building(deployment: Deployment) -> list[Step]:
+    """Return the steps of the first plan, without what was removed since: later changes have pages of their own."""
+    return [
+        step
+        for step in deployment.steps.all()
+        if step.plan == 0 and (step.resource is None or step.resource.removed_at is None)
+    ]
 
 
 def _line(deployment: Deployment, step: Step, frontier: int) -> Line:
@@ -175,6 +177,7 @@ _DONE = {
     Step.Name.SERVICE: "Le service vous est ouvert.",
     Step.Name.END_TO_END: "Un courriel d’essai est arrivé, un fichier d’essai s’est relu.",
     Step.Name.WELCOME: "Le message de bienvenue est parti.",
+    Step.Name.IDENTITY: "Les adresses en {domain} se connectent par ProConnect.",
 }
 
 

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from onboarding.provisioning import dead_letters, workflow
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.forms import AbandonForm, ProofForm
 from onboarding.provisioning.models import Deployment, Step
 from suite.accounts.models import User
@@ -46,7 +47,7 @@ def done(request: HttpRequest, pk: UUID) -> HttpResponse:
         if form.is_valid():
             try:
                 workflow.mark_done(step, by=_person(request), proof=form.cleaned_data["proof"])
-            except workflow.WrongState as refusal:
+            except WrongState as refusal:
                 return _moved(request, step, refusal)
             messages.success(request, "L’étape est notée comme faite ; la mise en service continue.")
             return redirect("provisioning:detail", pk=step.deployment_id)
@@ -63,7 +64,7 @@ def abandon(request: HttpRequest, pk: UUID) -> HttpResponse:
         if form.is_valid():
             try:
                 workflow.abandon(step, by=_person(request), reason=form.cleaned_data["reason"])
-            except workflow.WrongState as refusal:
+            except WrongState as refusal:
                 return _moved(request, step, refusal)
             messages.success(request, "La mise en service est arrêtée. Rien n’a été supprimé.")
             return redirect("provisioning:detail", pk=step.deployment_id)
@@ -74,7 +75,7 @@ def _asked(request: HttpRequest, template: str, step: Step, form: forms.Form) ->
     return render(request, template, {"step": step, "form": form}, status=422 if form.is_bound else 200)
 
 
-def _moved(request: HttpRequest, step: Step, refusal: workflow.WrongState) -> HttpResponse:
+def _moved(request: HttpRequest, step: Step, refusal: WrongState) -> HttpResponse:
     messages.error(request, str(refusal))
     return redirect("provisioning:detail", pk=step.deployment_id)
 

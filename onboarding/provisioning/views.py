@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from onboarding.provisioning import circuits, dead_letters, workflow
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.forms import SkipForm
 from onboarding.provisioning.models import Deployment, Step
 from onboarding.provisioning.progress import fingerprint
@@ -50,7 +51,7 @@ def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
     step = _step(request, pk)
     try:
         workflow.retry(step, by=_person(request))
-    except workflow.WrongState as refusal:
+    except WrongState as refusal:
         return _conflict(request, step, str(refusal))
     messages.success(request, "L’étape est relancée.")
     return redirect("provisioning:detail", pk=step.deployment_id)
@@ -68,7 +69,7 @@ def skip(request: HttpRequest, pk: UUID) -> HttpResponse:
         if form.is_valid():
             try:
                 workflow.skip(step, by=_person(request), reason=form.cleaned_data["reason"])
-            except workflow.WrongState as refusal:
+            except WrongState as refusal:
                 return _conflict(request, step, str(refusal))
             messages.success(request, "L’étape est passée ; la mise en service continue.")
             return redirect("provisioning:detail", pk=step.deployment_id)

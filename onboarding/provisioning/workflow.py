@@ -8,25 +8,20 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from onboarding.provisioning import engine, steps
+from onboarding.provisioning import closing_steps, engine, identity, steps
 from onboarding.provisioning.closing_workflow import open_closure
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.models import Deployment, Resource, Step
+from onboarding.provisioning.quota_watch import FICHIERS, MESSAGES
 from suite.accounts.models import User
 from suite.accounts.permissions import OPERATE, allows, staff_roles
 from suite.catalog.models import GB, Service
 from suite.directory.models import Operator, Organization
 from suite.journal.workflow import record
 
-# The services whose quota is that of something we build; the ids are those of the public services file.
-MESSAGES, FICHIERS = 2, 12
-
 
 class PlanRefused(Exception):
     """The plan cannot be started; the text says why, in French."""
-
-
-class WrongState(Exception):
-    """The step is no longer where the person saw it; the text says so, in French."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +100,8 @@ def skip(step: Step, *, by: User, reason: str) -> None:
     _leave_blocked(step, status=Step.Status.SKIPPED, finished_at=now, due_at=now)
     _record("step_skipped", step, by=by, comment=reason)
     engine.passed(step)
+    if step.name == Step.Name.DELETION:
+        closing_steps.left_behind(step)
     transaction.on_commit(lambda: engine.wake(step.deployment_id), robust=True)
 
 
@@ -204,6 +201,8 @@ def _things(plan: Plan, deployment: Deployment) -> list[tuple[Resource.Kind, str
         )
         service: dict[str, Any] = {"service": service_id, "name": offered[service_id].name, "quota": quota}
         things.append((kinds.SERVICE, str(service_id), service))
+    if (provided := identity.wanted_of(deployment)) is not None:
+        things.append((kinds.IDENTITY, domain, provided))
     return things
 
 

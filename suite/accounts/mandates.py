@@ -52,6 +52,7 @@ class Act(StrEnum):
     APPROVE_EXISTING = "approve_existing"  # a domain already held
     EXTEND = "extend"  # a mailbox or a service within the allocation, later
     CHANGE_ADMINISTRATOR = "change_administrator"
+    EXPORT = "export"
     CLOSE = "close"
 
 
@@ -77,6 +78,7 @@ REQUIRED = {
     Act.CHANGE_ADMINISTRATOR: Requirement(
         Mandate.DOUBLE, "changer d’administrateur", four_eyes=True, delay=dt.timedelta(hours=48)
     ),
+    Act.EXPORT: Requirement(Mandate.PROVED, "télécharger une copie de toutes les données"),
     Act.CLOSE: Requirement(Mandate.DOUBLE, "fermer le service", four_eyes=True, delay=dt.timedelta(days=30)),
 }
 

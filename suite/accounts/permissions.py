@@ -166,6 +166,74 @@ OPERATE = Act(
     AT_HOME,
     "Seul un instructeur de l’opérateur peut reprendre ou passer une étape.",
 )
+CHANGE_MAILBOXES = Act(
+    "Ajouter une boîte dans la dotation, en changer l’adresse, le nom, le quota, la fermer, la rouvrir",
+    frozenset({Role.MANAGER}) | INSTRUCTING,
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité, ou une personne qui instruit chez son opérateur, changent ses boîtes.",
+)
+DELETE_MAILBOX = Act(
+    "Demander la suppression d’une boîte, y renoncer",
+    frozenset({Role.MANAGER, Role.LEAD}),
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité, ou une personne responsable chez son opérateur, suppriment une boîte.",
+)
+ASK_MORE = Act(
+    "Demander davantage de boîtes ou d’espace",
+    frozenset({Role.MANAGER}),
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité demandent davantage à l’opérateur.",
+)
+SET_QUOTA = Act(
+    "Répondre à une demande de dotation, changer l’espace de la messagerie ou du stockage",
+    frozenset({Role.LEAD}),
+    AT_HOME,
+    "Seule une personne responsable chez l’opérateur change les dotations.",
+)
+SEE_EXPORTS = Act(
+    "Voir les copies complètes du service, en demander une",
+    frozenset({Role.MANAGER, Role.LEAD}),
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité, ou une personne responsable chez son opérateur, demandent une copie.",
+)
+TAKE_EXPORT = Act(
+    "Télécharger une copie complète du service (avec une habilitation établie)",
+    frozenset({Role.MANAGER}),
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité téléchargent la copie de ses données.",
+)
+CLOSE_SERVICE = Act(
+    "Ouvrir la fermeture d’un service, demander une suppression, y renoncer",
+    frozenset({Role.MANAGER, Role.LEAD}),
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité, ou une personne responsable chez son opérateur, ferment son service.",
+)
+CONFIRM_DELETION = Act(
+    "Confirmer une suppression qu’on n’a pas demandée, renoncer à la copie",
+    frozenset({Role.LEAD}),
+    AT_HOME,
+    "Seule une personne responsable chez l’opérateur confirme une suppression.",
+)
+
+BRING_MAIL = Act(
+    "Faire apporter le courrier d’une ancienne boîte (gestionnaire, ou la personne qui tient la boîte)",
+    frozenset({Role.MANAGER}),
+    AT_HOME,
+    "Seule la personne qui tient cette boîte, ou un gestionnaire de la collectivité, y fait apporter du courrier.",
+)
+CUT_OVER = Act(
+    "Choisir la date de bascule de la messagerie d’un domaine, l’annuler, revenir en arrière",
+    frozenset({Role.MANAGER}),
+    AT_HOME,
+    "Seul un gestionnaire de la collectivité décide de la bascule de sa messagerie.",
+)
+ENTER_MAILBOX = Act("Ouvrir le lien d’un premier accès à une boîte aux lettres", EVERYBODY)
+SEND_ACCESS = Act(
+    "Envoyer, imprimer ou annuler le premier accès à une boîte aux lettres",
+    frozenset({Role.MANAGER}) | INSTRUCTING,
+    AT_HOME,
+    "Seuls les gestionnaires de la collectivité et les instructeurs de son opérateur envoient un accès.",
+)
 
 SEE_TEAM = Act("Voir l’équipe d’une collectivité", AT_HOME)
 MANAGE_TEAM = Act(
@@ -511,6 +579,40 @@ ADDRESSES = {
     "provisioning:cause": Address(SEE_DESK, OPERATE),
     "provisioning:done": Address(OPERATE, OPERATE),
     "provisioning:abandon": Address(OPERATE, OPERATE),
+    "provisioning:mailboxes": Address(SEE_DEPLOYMENT),
+    "provisioning:add_mailboxes": Address(CHANGE_MAILBOXES, CHANGE_MAILBOXES),
+    "provisioning:mailbox": Address(SEE_DEPLOYMENT),
+    "provisioning:change_mailbox": Address(CHANGE_MAILBOXES, CHANGE_MAILBOXES),
+    "provisioning:remove_mailbox": Address(DELETE_MAILBOX, DELETE_MAILBOX),
+    "provisioning:keep_mailbox": Address(None, DELETE_MAILBOX),
+    "provisioning:quotas": Address(SEE_DEPLOYMENT),
+    "provisioning:ask_more": Address(ASK_MORE, ASK_MORE),
+    "provisioning:answer_more": Address(SET_QUOTA, SET_QUOTA),
+    "provisioning:set_quota": Address(SET_QUOTA, SET_QUOTA),
+    "provisioning:exports": Address(SEE_EXPORTS, SEE_EXPORTS),
+    "provisioning:download_export": Address(None, TAKE_EXPORT),
+    "provisioning:closure": Address(SEE_DEPLOYMENT),
+    "provisioning:open_closure": Address(CLOSE_SERVICE, CLOSE_SERVICE),
+    "provisioning:preview_deletions": Address(CLOSE_SERVICE),
+    "provisioning:propose_deletions": Address(None, CLOSE_SERVICE),
+    "provisioning:take_back_deletions": Address(None, CLOSE_SERVICE),
+    "provisioning:confirm_deletions": Address(None, CONFIRM_DELETION),
+    "provisioning:waive_copy": Address(CONFIRM_DELETION, CONFIRM_DELETION),
+    "provisioning:imports": Address(SEE_DEPLOYMENT),
+    "provisioning:start_import": Address(BRING_MAIL, BRING_MAIL),
+    "provisioning:import_detail": Address(SEE_DEPLOYMENT),
+    "provisioning:import_act": Address(None, BRING_MAIL),
+    "provisioning:cutover": Address(SEE_DEPLOYMENT),
+    "provisioning:begin_cutover": Address(None, CUT_OVER),
+    "provisioning:plan_cutover": Address(CUT_OVER, CUT_OVER),
+    "provisioning:cutover_act": Address(None, CUT_OVER),
+    "provisioning:renewal": Address(SEE_DEPLOYMENT, OPERATE),
+    "provisioning:first": Address(ENTER_MAILBOX, ENTER_MAILBOX),
+    "provisioning:ready": Address(ENTER_MAILBOX, ENTER_MAILBOX),
+    "provisioning:accesses": Address(SEE_DEPLOYMENT),
+    "provisioning:send_access": Address(None, SEND_ACCESS),
+    "provisioning:print_access": Address(None, SEND_ACCESS),
+    "provisioning:revoke_access": Address(None, SEND_ACCESS),
     "analytics:pilot": Address(SEE_DESK),
     "analytics:pilot_csv": Address(SEE_DESK),
     "analytics:activity": Address(SEE_DESK),

@@ -55,6 +55,15 @@ def subscribe(
     return subscription
 
 
+@transaction.atomic
+def unsubscribe(organization: Organization, service: Service, operator: Operator, *, by: User | None) -> None:
+    """Ensure that the organization has the service from this operator no more; another operator's stays."""
+    held = Subscription.objects.filter(organization=organization, service=service, operator=operator, active=True)
+    if held.update(active=False):
+        facts = {"service": service.pk, "operator": str(operator.pk)}
+        record("organization", organization.pk, "subscription.ended", by=by, payload=facts)
+
+
 class Usage(NamedTuple):
     """The number of people of an organization who used a service during the week of `day`."""
 

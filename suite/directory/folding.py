@@ -4,6 +4,9 @@ import re
 import unicodedata
 
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss"})
+_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "Œ": "oe", "Æ": "ae", "ß": "ss", "ø": "o", "Ø": "o"})
+JOINTS = re.compile(r"[\s'’‘ʼ`´_‐‑‒–—−-]+")
+_QUALIFIER = re.compile(r"\([^)]*\)")
 _SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
 _ARTICLES = frozenset({"l", "la", "le", "les"})
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
@@ -45,3 +48,18 @@ def nature_named(text: str) -> str:
     plain = " ".join(words(text))
     match = _NATURE.match(plain)
     return match.lastgroup or "" if match and match.end() < len(plain) else ""
+
+
+def letters(text: str) -> str:
+    """Return the text in lower-case ASCII letters where a letter has one; the rest is left as it is."""
+    # Twice: a letter in bold or in a circle only shows its case once decomposed.
+    decomposed = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+    decomposed = unicodedata.normalize("NFKD", decomposed).casefold().translate(_LETTERS)
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+def slug(name: str) -> str:
+    """Return the label a name gives: « L'Haÿ-les-Roses » is `l-hay-les-roses`; at most 63 characters."""
+    folded = JOINTS.sub("-", letters(_QUALIFIER.sub(" ", name)))
+    kept = re.sub(r"[^a-z0-9-]+", "", folded)
+    return re.sub(r"-{2,}", "-", kept)[:63].strip("-")

@@ -135,6 +135,9 @@ class Operator(models.Model):
     # The ANCT: sees and serves everything, and is no territory's local operator.
     national = models.BooleanField(default=False)
     organizations = models.ManyToManyField(Organization, related_name="operators", blank=True)
+    identity_provider = models.CharField(
+        max_length=100, blank=True, help_text="Its identifier at ProConnect, where new domains are attached; or blank."
+    )
 
     class Meta:
         constraints = [

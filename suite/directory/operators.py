@@ -12,6 +12,8 @@ from suite.trade import fields
 from suite.trade.registry import Problem, Schema, register
 
 INACTIVE = ""
+# ProConnect's own shape of an identifier: nothing of it can leave the path it is put in (services.md, 4.2).
+PROVIDER = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class Card(NamedTuple):
@@ -25,6 +27,7 @@ class Card(NamedTuple):
     status: str
     departments: tuple[str, ...]
     national: bool
+    identity_provider: str = ""
 
 
 def load(value: object) -> Card:
@@ -45,6 +48,7 @@ def load(value: object) -> Card:
             sorted(row.several_of("departments", known, "Choisissez des départements du code géographique."))
         ),
         national=row.flag("national"),
+        identity_provider=row.text("identity_provider", longest=100),
     )
     if card.siret and not is_siret(card.siret):
         row.wrong("siret", "Ce SIRET n’est pas valable : relisez ses 14 chiffres, ou laissez vide.")
@@ -52,6 +56,8 @@ def load(value: object) -> Card:
         row.wrong("email", "Cette adresse n’est pas valable : par exemple « contact@operateur.fr ».")
     if card.url and not _passes(URLValidator(["http", "https"]), card.url):
         row.wrong("url", "Cette adresse de site n’est pas valable : par exemple « https://operateur.fr ».")
+    if card.identity_provider and not PROVIDER.fullmatch(card.identity_provider):
+        row.wrong("identity_provider", "Cet identifiant n’est pas valable : lettres, chiffres, points et tirets.")
     if not card.national and not card.departments:
         row.wrong("departments", "Choisissez au moins un département : un opérateur local a un territoire.")
     fields.settle(problems)
@@ -82,6 +88,7 @@ def card_of(operator: Operator) -> Card:
         operator.status,
         tuple(sorted(operator.departments)),
         operator.national,
+        operator.identity_provider,
     )
 
 
@@ -102,6 +109,7 @@ OPERATOR: Schema[Card] = register(
             "status": "Situation",
             "departments": "Départements",
             "national": "Opérateur national",
+            "identity_provider": "Fournisseur d’identité",
         },
     )
 )

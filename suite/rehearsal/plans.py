@@ -7,7 +7,8 @@ from django.conf import settings
 
 from onboarding.intake.names import slug
 from onboarding.provisioning.models import Deployment
-from onboarding.provisioning.workflow import FICHIERS, MESSAGES, MailboxPlan, Plan
+from onboarding.provisioning.quota_watch import FICHIERS, MESSAGES
+from onboarding.provisioning.workflow import MailboxPlan, Plan
 from suite.catalog.models import GB
 from suite.directory import eligibility, lookup
 from suite.directory.models import Operator, Organization

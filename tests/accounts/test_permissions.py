@@ -21,7 +21,8 @@ from onboarding.intake.models import Dossier
 from onboarding.intake.personal_models import ErasureRequest
 from onboarding.intake.request_models import CoAuthor, MailboxImport
 from onboarding.intake.thread_models import Message
-from onboarding.provisioning.models import Deployment, Step
+from onboarding.provisioning.change_models import Export, MoreRequest
+from onboarding.provisioning.models import Deployment, Resource, Step
 from suite.accounts import codes, documents, invitations
 from suite.accounts.block_models import AccountBlock
 from suite.accounts.mandate_models import Document, MandateProof, Objection
@@ -61,6 +62,13 @@ CHANGE = (
     "accounts:administrator",
     *(f"accounts:administrator_{it}" for it in ("cancel", "refuse", "confirm", "settle")),
 )
+SERVICE = tuple(f"provisioning:{page}" for page in (
+    "mailboxes", "add_mailboxes", "quotas", "ask_more", "set_quota", "exports", "closure", "open_closure",
+    "preview_deletions", "propose_deletions", "confirm_deletions", "take_back_deletions", "waive_copy",
+))  # fmt: skip
+MAILBOX = tuple(f"provisioning:{act}_mailbox" for act in ("change", "remove", "keep")) + ("provisioning:mailbox",)
+# About one mailbox of a suite.
+ACCESS = ("provisioning:send_access", "provisioning:print_access", "provisioning:revoke_access")
 BY_CODE = {"eligibility:organization", "agreements:prices"} | {
     f"accounts:mandate_{page}" for page in ("detail", "ask_email", "ask_letter", "hand_in")
 }
@@ -93,6 +101,10 @@ class World:
         assert step is not None
         self.step: Step = step
         Step.objects.filter(pk=step.pk).update(status=Step.Status.BLOCKED)
+        self.mailbox: Resource = self.deployment.resources.filter(kind="mailbox").earliest("key")
+        more = {"what": "mailboxes", "wanted": 12, "reason": "Nous avons embauché."}
+        self.more = MoreRequest.objects.create(deployment=self.deployment, asked_by=self.colleague.user, **more)
+        self.export = Export.objects.create(deployment=self.deployment, asked_by=self.colleague.user)
         self.asked = AccessRequest.objects.create(
             user=UserFactory.create(), organization=self.organization, message="Je travaille ici."
         )
@@ -206,9 +218,17 @@ class World:
             "provisioning:skip": lambda: self.step.pk,
             "provisioning:done": lambda: self.step.pk,
             "provisioning:abandon": lambda: self.step.pk,
+            **dict.fromkeys(SERVICE, lambda: self.deployment.pk),
+            **dict.fromkeys(MAILBOX, lambda: self.mailbox.pk),
+            "provisioning:answer_more": lambda: self.more.pk,
+            "provisioning:download_export": lambda: self.export.pk,
+            "provisioning:accesses": lambda: self.deployment.pk,
+            **dict.fromkeys(ACCESS, lambda: self.deployment.resources.filter(kind="mailbox").values_list("pk")[0][0]),
         }  # fmt: skip
         if name == "provisioning:cause":
             return {"name": "storage", "code": "conflict"}
+        if name in {"provisioning:change_mailbox", "provisioning:set_quota"}:
+            return {"pk": pks[name](), "what": "nom" if name.endswith("mailbox") else "stockage"}
         if name == "agreements:draft":
             return {"pk": self.home.pk, "kind": "prices"}
         if name in pks:
@@ -260,7 +280,11 @@ def absence_of(user: User | None, deputy: User) -> UUID:
 
 
 def bulk_of(user: User | None) -> UUID:
-    return BulkAct.objects.create(user=user, act="take", started_at=timezone.now()).pk if user else uuid4()
+    return (
+        BulkAct.objects.create(user=user, act="take", started_at=timezone.now(), finished_at=timezone.now()).pk
+        if user
+        else uuid4()
+    )
 
 
 def session_of(user: User | None) -> UUID:
@@ -351,10 +375,8 @@ def test_an_address_answers_each_role_as_the_table_says(world: World, name: str,
     )
 
 
-@pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("name", DOSSIER)
-def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, status: str) -> None:
-    dossier = world.dossier(status)
+def about(dossier: Any, name: str) -> dict[str, object]:
+    """Return the arguments of an address about a dossier, and make the thing that it names."""
     kwargs: dict[str, object] = {"pk": dossier.pk}
     if name == "intake:step":
         kwargs["step"] = 1
@@ -365,10 +387,15 @@ def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, 
     if name in {"intake:answer_join", "intake:remove_author"}:
         asked = {"state": CoAuthor.State.ASKED, "user": UserFactory.create()}
         kwargs["who"] = CoAuthor.objects.create(dossier=dossier, **asked).pk
-    kwargs |= of_the_thread(name, kwargs["pk"])
     if name == "desk:save_draft":
         kwargs["decision"] = "reject"
-    url = reverse(name, kwargs=kwargs)
+    return kwargs | of_the_thread(name, dossier.pk)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("name", DOSSIER)
+def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, status: str) -> None:
+    url = reverse(name, kwargs=about(world.dossier(status), name))
 
     def seen(role: Role) -> Role:
         return OUT_OF_SCOPE.get(role, role) if status in UNSENT else role

@@ -105,9 +105,9 @@ GOLDEN: list[tuple[str, dict[str, Any], str, str]] = [
     ("B2", {"dkim": {"suite": ABSENT}}, "fail", "no_dkim"),
     ("B2", {"dkim": {"suite": SILENT}}, "unknown", "dns_timeout"),
     ("B2", {"dkim": {"suite": look("v=DKIM1; p=")}}, "fail", "dkim_revoked"),
-    ("B2", {"dkim": {"suite": look(f"v=DKIM1; p={WEAK}")}}, "fail", "dkim_weak"),
-    ("B2", {"dkim": {"suite": look("v=DKIM1; p=pas+du+base64!")}}, "fail", "dkim_weak"),
-    ("B2", {"dkim": {"suite": look(f"v=DKIM1; t=y; p={STRONG}")}}, "fail", "dkim_testing"),
+    ("B2", {"dkim": {"suite": look(f"v=DKIM1; p={WEAK}")}}, "warning", "dkim_weak"),
+    ("B2", {"dkim": {"suite": look("v=DKIM1; p=pas+du+base64!")}}, "fail", "dkim_unreadable"),
+    ("B2", {"dkim": {"suite": look(f"v=DKIM1; t=y; p={STRONG}")}}, "warning", "dkim_testing"),
     ("B2", {"dkim": {"suite": look("v=DKIM1; k=ed25519; p=" + base64.b64encode(bytes(32)).decode())}}, "pass", "ok"),
     ("B2", {"dkim": {"suite": look(DKIM), "vieux": ABSENT}}, "fail", "no_dkim"),
 ]
@@ -136,6 +136,7 @@ WANTED: list[tuple[str, dict[str, Any], str, str]] = [
     ("B2", {"dkim": {"suite": look(f"p={STRONG[:40]} {STRONG[40:]} ; h=sha256:sha1 ; k=rsa ; n=note")}}, "pass", "ok"),
     ("B2", {"dkim": {"suite": look(f"v=DKIM1; p={OTHER}")}}, "fail", "dkim_differs"),
     ("B2", {"dkim": {"suite": look(f"v=DKIM1; h=sha1; p={STRONG}")}}, "fail", "dkim_differs"),
+    ("B2", {"dkim": {"suite": look(f"{DKIM}; t=s:y")}}, "fail", "dkim_testing"),
     ("B2", {"dkim": {"suite": look(DKIM, f"v=DKIM1; p={OTHER}")}}, "fail", "dkim_duplicate"),
 ]
 

@@ -15,8 +15,10 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    # Not for the session: as long as Playwright runs, an event loop stands in this thread, and the tests of other
+    # folders could not run one.
     enable_socket()
     if CHROMIUM is None:
         pytest.skip("no Chromium here: install it, or run as root on Debian or Ubuntu")

@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demonstration")]
 COMMUNES = {True: ("Langeac", "43112"), False: ("Férel", "56058")}
 SIRENS = {"43112": "214301129", "56058": "215600586"}
 OPERATOR = re.compile("Responsable à l’ANCT")
+# What one declares before sending, as the labels begin.
+DECLARATIONS = ("Je certifie que", "Je certifie être", "J’ai lu et j’accepte")
 
 
 def accessible(page: Page) -> None:
@@ -48,7 +50,7 @@ def sign_in(page: Page, **person: str) -> None:
     follow(page.get_by_role("button", name="Continuer"))
 
 
-def test_a_secretary_asks_an_operator_accepts_and_the_suite_comes_up(screen: Screen, scripts: bool) -> None:  # noqa: FBT001
+def test_r41_a_secretary_asks_an_operator_accepts_and_the_suite_comes_up(screen: Screen, scripts: bool) -> None:  # noqa: FBT001
     page = screen.open("/")
     ask(page, *COMMUNES[scripts], scripts=scripts)
     dossier = page.url.rstrip("/").rsplit("/", 1)[-1]
@@ -80,7 +82,7 @@ def ask(page: Page, name: str, code: str, *, scripts: bool) -> None:
         fill(page)
         follow(page.get_by_role("button", name="Enregistrer et continuer").last)
     look(page, scripts=scripts)
-    for declaration in ("Je certifie que", "Je certifie être", "J’accepte les conditions"):
+    for declaration in DECLARATIONS:
         page.get_by_label(declaration).check(force=True)
     follow(page.get_by_role("button", name="Transmettre ma demande"))
     look(page, scripts=scripts)

@@ -64,9 +64,10 @@ def form_of(text: str) -> dict[str, list[str]]:
     for select in re.findall(r"<select.*?</select>", main, re.DOTALL):
         name = re.search(r'name="([^"]+)"', select)
         chosen = re.search(r'<option value="([^"]*)"[^>]*selected', select)
-        if name:
+        if name and not re.search(r"\bdisabled\b", select[: select.index(">")]):
             sent[name[1]] = [html.unescape(chosen[1]) if chosen else ""]
-    for name, value in re.findall(r'<textarea name="([^"]+)"[^>]*>\n?(.*?)</textarea>', main, re.DOTALL):
-        sent[name] = [html.unescape(value).strip()]
+    for name, more, value in re.findall(r'<textarea name="([^"]+)"([^>]*)>\n?(.*?)</textarea>', main, re.DOTALL):
+        if not re.search(r"\bdisabled\b", more):
+            sent[name] = [html.unescape(value).strip()]
     sent.pop("csrfmiddlewaretoken", None)
     return sent

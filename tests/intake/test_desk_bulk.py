@@ -4,10 +4,11 @@ import re
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from onboarding.intake import desk_bulk_acts, workflow
+from onboarding.intake import desk_bulk_acts, tasks, workflow
 from onboarding.intake.desk_models import BulkAct
 from onboarding.intake.models import Dossier
 from suite.accounts.models import Membership, OperatorRole, User
@@ -19,6 +20,7 @@ from tests.factories.directory import OperatorFactory
 from tests.factories.intake import DossierFactory, NameChoiceFactory, RemarkFactory
 from tests.intake.browsing import page, said, sign_in
 from tests.intake.conftest import staff
+from tests.intake.test_races import together
 
 pytestmark = pytest.mark.django_db
 S = Dossier.Status
@@ -211,6 +213,118 @@ class TestBulkAct:
         self.confirm(desk, select(desk, "approve", plain))
         plain.refresh_from_db()
         assert plain.status == S.APPROVED
+
+
+class TestMany:
+    """Beyond what a page may do while its reader waits, a worker looks and acts."""
+
+    @pytest.fixture(autouse=True)
+    def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(desk_bulk_acts, "AT_ONCE", 2)
+
+    def many(self, anct: Operator, count: int = 4) -> list[Dossier]:
+        return [DossierFactory.create(sent=True, operator=anct) for _ in range(count)]
+
+    def chosen(self) -> BulkAct:
+        return BulkAct.objects.get()
+
+    def test_the_preview_is_prepared_by_a_worker_and_nothing_can_be_confirmed_before(
+        self, desk: Client, anct: Operator
+    ) -> None:
+        url = select(desk, "take", *self.many(anct))
+        text = page(desk, url)
+        assert "0 demandes sur 4 examinées" in said(text)
+        assert 'hx-trigger="every 2s"' in text
+        assert "Voir où cela en est" in text, "without scripts too"
+        assert "Confirmer" not in text
+        assert desk.post(url, {"etape": "confirmer"}).status_code == 302
+        assert self.chosen().started_at is None
+        tasks.carry_on_bulk(str(self.chosen().pk))
+        assert "Confirmer pour 4 demandes" in said(page(desk, url))
+        assert not Event.objects.exists()
+
+    def test_the_page_says_how_far_it_is_then_what_was_done(
+        self, desk: Client, anct: Operator, instructor: User
+    ) -> None:
+        url = select(desk, "take", *self.many(anct))
+        tasks.carry_on_bulk(str(self.chosen().pk))
+        desk.post(url, {"etape": "confirmer"})
+        assert Event.objects.filter(kind="take").count() == 0, "the reader does not wait"
+        desk_bulk_acts._next(self.chosen().pk)  # noqa: SLF001 - one dossier of the worker's turn
+        assert "1 demandes sur 4 traitées" in said(page(desk, url))
+        assert "HX-Refresh" not in desk.get(url, headers={"HX-Request": "true"})
+        assert desk.post(reverse("desk:bulk_export", args=[self.chosen().pk])).status_code == 404
+        tasks.carry_on_bulk(str(self.chosen().pk))
+        assert "4 demandes traitées" in said(page(desk, url))
+        assert desk.get(url, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
+        assert Dossier.objects.filter(assignee=instructor, status=S.IN_REVIEW).count() == 4
+        assert self.chosen().finished_at
+        assert self.chosen().pending_at is None
+
+    def test_a_worker_out_of_time_leaves_the_rest_to_the_next_and_the_sweep_finds_it(
+        self, desk: Client, anct: Operator
+    ) -> None:
+        select(desk, "take", *self.many(anct))
+        assert not desk_bulk_acts.carry_on(self.chosen().pk, seconds=0)
+        assert list(BulkAct.objects.filter(pending_at__isnull=False)) == [self.chosen()]
+        assert desk_bulk_acts.carry_on(self.chosen().pk)
+        assert not BulkAct.objects.filter(pending_at__isnull=False).exists()
+
+    def test_what_changed_before_its_turn_is_left(self, desk: Client, anct: Operator, lead: User) -> None:
+        dossiers = self.many(anct)
+        url = select(desk, "take", *dossiers)
+        tasks.carry_on_bulk(str(self.chosen().pk))
+        desk.post(url, {"etape": "confirmer"})
+        workflow.take(dossiers[2], by=lead, version=1)
+        tasks.carry_on_bulk(str(self.chosen().pk))
+        text = said(page(desk, url))
+        assert "3 demandes traitées, 1 laissée" in text
+        assert desk_bulk_acts.NO_LONGER in text
+
+    def test_a_right_lost_meanwhile_is_not_used(self, desk: Client, anct: Operator, instructor: User) -> None:
+        url = select(desk, "take", *self.many(anct))
+        tasks.carry_on_bulk(str(self.chosen().pk))
+        desk.post(url, {"etape": "confirmer"})
+        User.objects.filter(pk=instructor.pk).update(is_active=False)
+        tasks.carry_on_bulk(str(self.chosen().pk))
+        assert not Event.objects.filter(kind="take").exists()
+        assert {item["said"] for item in self.chosen().items} == {"Votre compte n’est plus actif."}
+
+    def test_one_that_breaks_does_not_stop_the_others(self, desk: Client, anct: Operator) -> None:
+        dossiers = self.many(anct)
+        url = select(desk, "take", *dossiers)
+        tasks.carry_on_bulk(str(self.chosen().pk))
+        desk.post(url, {"etape": "confirmer"})
+        with connection.cursor() as cursor:  # what no code of ours does: the database refuses this one
+            cursor.execute(
+                "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$"
+            )
+            cursor.execute(
+                "CREATE TRIGGER broken BEFORE UPDATE ON intake_dossier FOR EACH ROW "
+                f"WHEN (OLD.id = '{dossiers[1].pk}') EXECUTE FUNCTION broken()"
+            )
+        tasks.carry_on_bulk(str(self.chosen().pk))
+        text = said(page(desk, url))
+        assert "3 demandes traitées, 1 laissée" in text
+        assert "Une erreur de notre part" in text
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTwoWorkers:
+    def test_two_workers_at_one_act_do_each_dossier_once(
+        self, desk: Client, anct: Operator, instructor: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(desk_bulk_acts, "AT_ONCE", 2)
+        monkeypatch.setattr(desk_bulk_acts, "wake", lambda pk: None)  # noqa: ARG005 - no worker here
+        dossiers = [DossierFactory.create(sent=True, operator=anct) for _ in range(8)]
+        bulk = desk_bulk_acts.choose(instructor, "take", [one.pk for one in dossiers])
+        desk_bulk_acts.carry_on(bulk.pk)
+        desk_bulk_acts.start(BulkAct.objects.get())
+        together(*[lambda: desk_bulk_acts.carry_on(bulk.pk)] * 3)
+        desk_bulk_acts.carry_on(bulk.pk)
+        assert Event.objects.filter(kind="take").count() == 8
+        assert [item["done"] for item in BulkAct.objects.get().items] == [True] * 8
+        assert Event.objects.filter(kind="desk.bulk").count() == 1
 
 
 class TestBulkExport:

@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from onboarding.intake import moves, thread, thread_digests, thread_files
+from onboarding.intake import checklist, moves, thread, thread_digests, thread_files
 from onboarding.intake.models import Dossier
 from onboarding.intake.request_models import CoAuthor
 from onboarding.intake.thread_models import Attachment, Message, Reading
@@ -162,6 +162,9 @@ class TestWrite:
         [flag] = thread.unreached(thread.ledger(dossier))
         assert flag.state == Notice.State.UNADDRESSED
         assert "Aucune adresse" in flag.error
+        checklist.refresh(dossier)
+        item = dossier.check_items.get(code="reachable")
+        assert (item.result, item.value) == ("ko", "unaddressed"), "a check item is open"
 
     def test_a_rollback_leaves_neither_message_nor_mail(self, dossier: Dossier, instructor: User) -> None:
         with transaction.atomic():

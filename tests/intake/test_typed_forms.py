@@ -1,23 +1,29 @@
 """A login that expires while typing: what was typed comes back, to the same person in the same browser alone."""
 
 import logging
+import re
 from datetime import timedelta
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from onboarding.intake import tasks, typed_forms, workflow
 from onboarding.intake.models import Dossier
 from onboarding.intake.request_models import TypedForm
 from suite.accounts.models import User
+from suite.accounts.permissions import ADDRESSES
 from suite.directory.models import Operator, Organization
 from tests.accounts.elevation import elevate
 from tests.factories.accounts import MembershipFactory
 from tests.factories.intake import DossierFactory
 from tests.intake.browsing import form_of, page, said, sign_in
+from tests.intake.situations import situation
 
 pytestmark = pytest.mark.django_db
 
@@ -204,3 +210,130 @@ class TestTypedForms:
         assert client.cookies[typed_forms.COOKIE]["httponly"]
         client.post("/deconnexion/")
         assert client.cookies[typed_forms.COOKIE].value == ""
+
+
+class TestAnotherTab:
+    """The session ended while somebody typed, and another tab signed in again: the form's token is of yesterday."""
+
+    OURS: ClassVar[dict[str, str]] = {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}
+
+    def opened(self, user: User, url: str) -> tuple[Client, dict[str, object]]:
+        """Return a browser that signed in again since it opened the page, and the form it still shows."""
+        client = Client(enforce_csrf_checks=True)
+        come_back(client, user)
+        text = page(client, url)
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', text)
+        assert token
+        form: dict[str, object] = {**form_of(text), "csrfmiddlewaretoken": token[1]}
+        lose_session(client)
+        del client.cookies["suite_csrf"]  # what signing in changes
+        come_back(client, user)
+        page(client, "/demandes/")
+        return client, form
+
+    def test_the_words_are_shown_back_and_a_click_saves_them(self, agent: User, draft: Dossier) -> None:
+        url = f"/demandes/{draft.pk}/etape/1/"
+        client, form = self.opened(agent, url)
+        response = client.post(url, {**form, "requester_email": "zoe@ailleurs.example"}, headers=self.OURS)
+        assert response.status_code == 403
+        text = response.content.decode()
+        assert "zoe@ailleurs.example</li>" in text
+        assert "no-store" in response["Cache-Control"]
+        draft.refresh_from_db()
+        assert draft.version == 1, "nothing is done before the click"
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', text)
+        assert token
+        again = {**form_of(text), "csrfmiddlewaretoken": token[1]}
+        assert client.post(url, again, headers=self.OURS).status_code == 302
+        draft.refresh_from_db()
+        assert draft.requester_email == "zoe@ailleurs.example"
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Origin": "https://ailleurs.example", "Sec-Fetch-Site": "cross-site"},
+            {"Origin": "null"},
+            {"Origin": "http://testserver.ailleurs.example"},
+            {"Origin": "http://testserver", "Sec-Fetch-Site": "cross-site"},
+            {},
+        ],
+        ids=["another site", "nowhere", "a name alike", "two words", "unsaid"],
+    )
+    def test_what_another_site_sends_is_neither_shown_nor_kept(
+        self, headers: dict[str, str], agent: User, draft: Dossier
+    ) -> None:
+        url = f"/demandes/{draft.pk}/etape/1/"
+        client, form = self.opened(agent, url)
+        response = client.post(url, {**form, "requester_given_name": "Forgée par autrui"}, headers=headers)
+        assert response.status_code == 403
+        assert "Forgée" not in response.content.decode()
+        assert f'action="{url}"' not in response.content.decode()
+        assert not TypedForm.objects.exists()
+
+    def test_what_the_person_may_not_do_stays_refused_after_the_click(
+        self, agent: User, draft: Dossier, stranger: User
+    ) -> None:
+        url = f"/demandes/{draft.pk}/etape/1/"
+        client, form = self.opened(agent, url)
+        lose_session(client)
+        come_back(client, stranger)
+        page(client, "/demandes/")
+        text = client.post(url, form, headers=self.OURS).content.decode()
+        assert stranger.get_full_name() in text, "it is said who would send it"
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', text)
+        assert token
+        again = {**form_of(text), "csrfmiddlewaretoken": token[1]}
+        assert client.post(url, again, headers=self.OURS).status_code == 404
+
+    def test_nobody_signed_in_signs_in_and_finds_it(self, agent: User, draft: Dossier) -> None:
+        url = f"/demandes/{draft.pk}/etape/1/"
+        client, form = self.opened(agent, url)
+        lose_session(client)
+        response = client.post(url, {**form, "requester_given_name": "Zoé"}, headers=self.OURS)
+        assert response.status_code == 302
+        back = sent_to(response)
+        come_back(client, agent)
+        assert 'value="Zoé"' in page(client, back)
+
+    def test_files_are_asked_for_again(self, agent: User, draft: Dossier) -> None:
+        url = f"/demandes/{draft.pk}/boites/importer/"
+        client, form = self.opened(agent, url)
+        table = SimpleUploadedFile("boites.csv", b"Adresse\nmairie\n")
+        response = client.post(url, {**form, "file": table}, headers=self.OURS)
+        assert response.status_code == 403
+        assert "joignez-les à nouveau" in said(response.content.decode())
+        assert "Envoyer maintenant" not in response.content.decode()
+
+    def test_an_act_of_one_click_is_asked_again(self, agent: User, draft: Dossier) -> None:
+        url = f"/demandes/{draft.pk}/retirer/"
+        client, form = self.opened(agent, url)
+        response = client.post(url, form, headers=self.OURS)
+        assert response.status_code == 403
+        assert "Envoyer maintenant" not in response.content.decode()
+        draft.refresh_from_db()
+        assert draft.status == "draft"
+
+    def test_words_written_where_there_is_no_page_lead_back_to_the_one_that_shows_them(
+        self, commune: Organization, agent: User, anct: Operator, instructor: User
+    ) -> None:
+        dossier = situation("in_review", commune, agent, anct, instructor)
+        thread, write = (reverse(f"desk:{name}", args=[dossier.pk]) for name in ("thread", "write"))
+        client, form = self.opened(instructor, thread)
+        text = client.post(write, {**form, "text": "Bonjour à tous."}, headers=self.OURS).content.decode()
+        assert "Bonjour à tous.</li>" in text
+        assert f'href="{thread}"' in text
+        lose_session(client)
+        response = client.post(write, {**form, "text": "Bonjour à tous."}, headers=self.OURS)
+        come_back(client, instructor)
+        assert "Bonjour à tous.</li>" in page(client, sent_to(response))
+
+
+@pytest.mark.parametrize("name", sorted(typed_forms.KEEPING))
+def test_each_form_that_is_kept_is_an_address_that_takes_one(name: str) -> None:
+    address = ADDRESSES[name]
+    assert address.post
+    assert (address.get is None) == (name in typed_forms.SHOWN_BY)
+
+
+def test_a_form_without_a_page_is_shown_by_one() -> None:
+    assert all(ADDRESSES[page].get for page in typed_forms.SHOWN_BY.values())

@@ -440,7 +440,7 @@ class TestDetail:
         django_assert_max_num_queries: DjangoAssertNumQueries,
     ) -> None:
         dossier = DossierFactory.create(organization=commune, author=agent, **{trait: True})
-        with django_assert_max_num_queries(13):
+        with django_assert_max_num_queries(14):
             text = page(town_hall, f"/demandes/{dossier.pk}/")
         assert dossier.get_status_display() in text
 

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dns.exception
+import dns.message
+import dns.query
 import httpx
 import pytest
 
@@ -120,3 +123,119 @@ def powerdns(folder: Path, **options: str) -> Iterator[PowerDnsServer]:
     command = [server, f"--config-dir={folder}", "--daemon=no", "--guardian=no", "--write-pid=no"]
     with running(command, folder, ready):
         yield PowerDnsServer(port, url, "not-a-secret", folder)
+
+
+@dataclass(frozen=True)
+class UpdatedServer:
+    """A server that takes updates on `port` from whoever has the TSIG key "suite" and its `secret`."""
+
+    port: int
+    secret: str
+    folder: Path
+
+
+SECRET = "bm90LWEtc2VjcmV0LWF0LWFsbC1pbi10ZXN0cw=="
+CATALOG = "catalogue.suite.example"
+_SOA = "@ 3600 SOA ns1.suite.example. hostmaster.suite.example. 1 3600 600 1209600 60\n"
+_NS = "@ 3600 NS ns1.suite.example.\n@ 3600 NS ns2.suite.example.\n"
+
+
+def _answers(port: int, zone: str) -> bool:
+    with contextlib.suppress(dns.exception.DNSException, OSError):
+        query = dns.message.make_query(zone, "SOA")
+        return bool(dns.query.udp(query, "127.0.0.1", port=port, timeout=1).answer)
+    return False
+
+
+@contextlib.contextmanager
+def knot(folder: Path, *zones: str) -> Iterator[UpdatedServer]:
+    """Run Knot with these zones and a catalog, whose members start empty and signed."""
+    server, port = program("knotd"), free_port()
+    (folder / "database").mkdir(parents=True, exist_ok=True)
+    for name in zones:
+        (folder / f"{name}.zone").write_text(_SOA + _NS)
+    (folder / "empty.zone").write_text(_SOA + _NS)
+    (folder / "catalog.zone").write_text(_SOA + '@ 0 NS invalid.\nversion 0 TXT "2"\n')
+    static = "".join(f'  - domain: {name}\n    file: "{name}.zone"\n    acl: suite\n' for name in zones)
+    (folder / "knot.conf").write_text(
+        f"""
+server:
+    rundir: "{folder}"
+    listen: 127.0.0.1@{port}
+    udp-workers: 1
+    tcp-workers: 2
+    background-workers: 1
+log:
+  - target: stderr
+    any: info
+database:
+    storage: "{folder}/database"
+    journal-db-max-size: 64M
+    kasp-db-max-size: 16M
+    timer-db-max-size: 8M
+    catalog-db-max-size: 16M
+key:
+  - id: suite
+    algorithm: hmac-sha256
+    secret: {SECRET}
+acl:
+  - id: suite
+    key: suite
+    action: [transfer, update]
+policy:
+  - id: suite
+    algorithm: ecdsap256sha256
+    single-type-signing: on
+template:
+  - id: default
+    storage: "{folder}"
+    journal-max-usage: 16M
+  - id: commune
+    storage: "{folder}"
+    file: "empty.zone"
+    zonefile-sync: -1
+    zonefile-load: difference-no-serial
+    journal-content: all
+    journal-max-usage: 16M
+    acl: suite
+    dnssec-signing: on
+    dnssec-policy: suite
+zone:
+{static}  - domain: {CATALOG}
+    file: "catalog.zone"
+    acl: suite
+    catalog-role: interpret
+    catalog-template: commune
+"""
+    )
+    command = [server, "-c", str(folder / "knot.conf")]
+    with running(command, folder, lambda: all(_answers(port, zone) for zone in zones)):
+        yield UpdatedServer(port, SECRET, folder)
+
+
+@contextlib.contextmanager
+def bind(folder: Path, *zones: str) -> Iterator[UpdatedServer]:
+    """Run BIND with these zones, empty, signed by its default policy."""
+    server, port = program("named"), free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in zones:
+        (folder / f"{name}.zone").write_text(_SOA + _NS)
+    served = "".join(
+        f'zone "{name}" {{ type primary; file "{name}.zone"; update-policy {{ grant suite zonesub ANY; }};'
+        " dnssec-policy default; inline-signing yes; };\n"
+        for name in zones
+    )
+    (folder / "named.conf").write_text(
+        f"""
+key "suite" {{ algorithm hmac-sha256; secret "{SECRET}"; }};
+options {{
+    directory "{folder}"; pid-file none; session-keyfile none; managed-keys-directory "{folder}";
+    listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+    recursion no; notify no; allow-transfer {{ key suite; }}; dnssec-validation no;
+}};
+controls {{ }};
+{served}"""
+    )
+    command = [server, "-g", "-c", str(folder / "named.conf"), "-n", "1"]
+    with running(command, folder, lambda: all(_answers(port, zone) for zone in zones)):
+        yield UpdatedServer(port, SECRET, folder)

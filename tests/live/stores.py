@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ def listens(port: int) -> bool:
 
 def program(name: str, package: str) -> str:
     """Return where a program is; without it the test says so and leaves itself out, except under CI."""
-    found = shutil.which(name, path=f"{Path(os.sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin")
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin")
     if found is None:
         assert os.environ.get("CI") != "true", f"{name} is missing"
         pytest.skip(f"no {name} here: install {package}")

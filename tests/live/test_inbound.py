@@ -246,8 +246,9 @@ class TestTheDoor:
         self, server: Server, asked: Notice, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         address, raw = addresses.answer_address(asked), answer()
-        away = {**connection.settings_dict, "PORT": "1", "HOST": "127.0.0.1"}
-        monkeypatch.setitem(connections.settings, "default", away)
+        # In place: the receiver's threads keep the dictionary that they were given.
+        monkeypatch.setitem(connections.settings["default"], "PORT", "1")
+        monkeypatch.setitem(connections.settings["default"], "HOST", "127.0.0.1")
         with pytest.raises(NotTaken, match="indisponible"):
             give(raw, address)
         monkeypatch.undo()

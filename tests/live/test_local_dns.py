@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dns.dnssec
 import dns.flags
 import dns.message
+import dns.name
 import dns.query
 import dns.rcode
 import dns.rdatatype
@@ -21,13 +23,15 @@ from pytest_django import Settings
 from onboarding.audits.resolver import Resolver, gather
 from onboarding.audits.rules import inspect
 from onboarding.provisioning.backends.local import NAME_SERVERS, PRODUCT, LocalDns, LocalMail
-from onboarding.provisioning.backends.protocols import Record
+from onboarding.provisioning.backends.protocols import Delegation, Record
 from onboarding.provisioning.records import expected_of, records_for
+from tests.live import chain
 
 ROOT = Path(__file__).resolve().parents[2]
 # The product's settings, not the tests'; it needs no database.
 ENVIRONMENT = {**os.environ, "DJANGO_SETTINGS_MODULE": "suite.settings", "DATABASE_URL": "postgres:///unused"}
-DOMAIN = "essai.collectivite.fr"
+PARENT = "collectivite.fr"
+DOMAIN = f"essai.{PARENT}"
 
 
 @pytest.fixture
@@ -93,10 +97,19 @@ class TestAnswers:
         assert ask(port, DOMAIN, "SOA").answer
 
     def test_a_name_that_is_not_there_is_nxdomain_with_the_soa(self, port: int) -> None:
-        response = ask(port, f"rien.{DOMAIN}", "A")
+        response = ask(port, f"rien.{PARENT}", "A")
         assert response.rcode() == dns.rcode.NXDOMAIN
         assert response.authority[0].rdtype == dns.rdatatype.SOA
-        assert Resolver().lookup(f"rien.{DOMAIN}", "A").detail == "nxdomain"
+        assert Resolver().lookup(f"rien.{PARENT}", "A").detail == "nxdomain"
+
+    def test_the_star_speaks_for_names_that_are_not_there_and_for_no_other(self, port: int) -> None:
+        for name in (f"rien.{DOMAIN}", f"x.rien.{DOMAIN}"):
+            assert Resolver().lookup(name, "TXT").values == ("v=spf1 -all",)
+            assert ask(port, name, "MX").answer[0][0].to_text() == "0 ."
+            assert Resolver().lookup(name, "A").detail == "nodata"
+        for name in (f"site.{DOMAIN}", f"b.{DOMAIN}", f"x.site.{DOMAIN}"):
+            assert Resolver().lookup(name, "TXT").detail in {"nodata", "nxdomain"}
+        assert not ask(port, f"x.ailleurs.{DOMAIN}", "TXT").answer
 
     @pytest.mark.parametrize("name", [f"site.{DOMAIN}", f"b.{DOMAIN}"])
     def test_a_name_without_that_type_is_nodata_with_the_soa(self, port: int, name: str) -> None:
@@ -149,6 +162,44 @@ class TestAnswers:
         assert response.authority[0].name.to_text() == "collectivite.fr."
         assert LocalDns().records("collectivite.fr")[0].name == DOMAIN
         assert PRODUCT == "suite"
+
+
+class TestSigned:
+    """Each answer holds from the DS that the registry would have, down to a commune's own zone."""
+
+    def test_every_kind_of_answer_validates(self, port: int) -> None:
+        zones, said = LocalDns(), chain.asking(port)
+        for zone in (PARENT, DOMAIN):
+            zones.ensure_signed(zone)
+        zones.ensure_delegated(PARENT, DOMAIN, zones.delegation(DOMAIN), owner="us")
+        parent = chain.keys_of(said, PARENT, zones.delegation(PARENT).ds)
+        signers = chain.answered(said, DOMAIN, "DS", parent)
+        keys = chain.keys_of(said, DOMAIN, tuple(str(each) for each in signers))
+        for name, kind in [(DOMAIN, "MX"), (DOMAIN, "SOA"), (f"rien.{DOMAIN}", "TXT"), (f"grand.{DOMAIN}", "TXT")]:
+            assert chain.answered(said, name, kind, keys)
+        for name, kind in [(DOMAIN, "AAAA"), (f"site.{DOMAIN}", "MX"), (f"b.{DOMAIN}", "A")]:
+            assert chain.denied(said, name, kind, keys).rcode() == dns.rcode.NOERROR
+        for name in (f"rien.{PARENT}", f"a.b.c.{PARENT}"):
+            assert chain.denied(said, name, "A", parent).rcode() == dns.rcode.NXDOMAIN
+        followed = said(f"www.{DOMAIN}", "A").answer
+        for name, kind in [(f"www.{DOMAIN}", "CNAME"), (f"site.{DOMAIN}", "A")]:
+            dns.dnssec.validate(*chain.sets(followed, dns.name.from_text(name), kind), keys)
+
+    def test_a_delegation_without_ds_is_proved_to_have_none(self, port: int) -> None:
+        zones, said = LocalDns(), chain.asking(port)
+        zones.ensure_signed(PARENT)
+        zones.ensure_delegated(PARENT, f"autre.{PARENT}", Delegation(("ns.autre.example.",)), owner="us")
+        parent = chain.keys_of(said, PARENT, zones.delegation(PARENT).ds)
+        referred = said(f"www.autre.{PARENT}", "A")
+        cut = dns.name.from_text(f"autre.{PARENT}")
+        proof, signatures = chain.sets(referred.authority, cut, "NSEC")
+        dns.dnssec.validate(proof, signatures, parent)
+        assert " DS" not in proof[0].to_text()
+
+    def test_who_does_not_ask_for_signatures_gets_none(self, port: int) -> None:
+        LocalDns().ensure_signed(DOMAIN)
+        kinds = {each.rdtype for each in ask(port, DOMAIN, "MX").answer}
+        assert kinds == {dns.rdatatype.MX}
 
 
 class TestSurvives:

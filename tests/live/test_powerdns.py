@@ -1,16 +1,15 @@
 """The contract of the DNS backends on a real PowerDNS, and what only it can show."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 from pytest_django import Settings
 
 from onboarding.provisioning.backends.powerdns import PowerDns
-from onboarding.provisioning.backends.protocols import Dns, Owned, Record
+from onboarding.provisioning.backends.protocols import Dns
 from tests.live.name_servers import PowerDnsServer, powerdns
-from tests.provisioning.contracts.dns import DOMAIN, OURS, PARENT, DnsContract, refusal
+from tests.provisioning.contracts.dns import PARENT, DnsContract
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("powerdns")]
 

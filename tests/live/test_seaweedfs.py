@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,7 @@ class TestSeaweedStorage(StorageContract):
         s3, iam = client("s3", url, held), client("iam", url, held)
         tags = {"TagSet": [{"Key": "suite-quota", "Value": "999999999999"}]}
         anybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{space}/*"}
-        for attempt in (
+        attempts: tuple[Callable[[], Any], ...] = (
             lambda: s3.put_bucket_tagging(Bucket=space, Tagging=tags),
             lambda: s3.delete_bucket_tagging(Bucket=space),
             lambda: s3.put_bucket_policy(Bucket=space, Policy=json.dumps({"Statement": [anybody]})),
@@ -147,7 +147,8 @@ class TestSeaweedStorage(StorageContract):
                 UserName=space, PolicyName="more", PolicyDocument=json.dumps({"Statement": [anybody]})
             ),
             lambda: iam.create_user(UserName="somebody"),
-        ):
+        )
+        for attempt in attempts:
             with pytest.raises(ClientError) as refused:
                 attempt()
             assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403

@@ -10,14 +10,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from onboarding.provisioning.backends import world
-from onboarding.provisioning.backends.local import LocalDns, LocalMail, LocalRegistrar, LocalStorage
+from onboarding.provisioning.backends.local import LocalDns, LocalMail, LocalRegistrar
 from onboarding.provisioning.backends.protocols import (
-    Delegation,
     Dns,
     Mail,
     Mailbox,
     Registrar,
-    Storage,
 )
 from onboarding.provisioning.backends.world import changing, listing, log, opened
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
@@ -45,34 +43,6 @@ def dns(request: pytest.FixtureRequest) -> Dns:
 @pytest.fixture(params=[LocalMail])
 def mail(request: pytest.FixtureRequest) -> Mail:
     made: Mail = request.param()
-    return made
-
-
-class TestRegistrar:
-    def test_holds_a_name_once_for_one_owner(self, registrar: Registrar) -> None:
-        for _ in range(2):
-            registrar.ensure_registered("nouveau.fr", owner=OURS)
-        assert registrar.delegation("nouveau.fr") is None
-        with pytest.raises(Refused) as refused:
-            registrar.ensure_registered("nouveau.fr", owner=THEIRS)
-        assert refused.value.code == "taken"
-
-    def test_points_the_name_at_our_servers(self, registrar: Registrar) -> None:
-        delegation = Delegation(("ns1.suite.example.", "ns2.suite.example."), ("1 13 2 AB",))
-        registrar.ensure_registered("nouveau.fr", owner=OURS)
-        for _ in range(2):
-            registrar.ensure_delegated("nouveau.fr", delegation)
-        assert registrar.delegation("nouveau.fr") == delegation
-
-    def test_knows_nothing_of_a_name_it_does_not_hold(self, registrar: Registrar) -> None:
-        with pytest.raises(Refused) as refused:
-            registrar.ensure_delegated("inconnu.fr", Delegation(("ns1.suite.example.",)))
-        assert refused.value.code == "unknown_name"
-
-
-@pytest.fixture(params=[LocalStorage])
-def storage(request: pytest.FixtureRequest) -> Storage:
-    made: Storage = request.param()
     return made
 
 

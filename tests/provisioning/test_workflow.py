@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from onboarding.provisioning import engine, workflow
 from onboarding.provisioning.backends.local import LocalStorage
+from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.models import Deployment, Step
-from onboarding.provisioning.workflow import MailboxPlan, PlanRefused, WrongState
+from onboarding.provisioning.workflow import MailboxPlan, PlanRefused
 from suite.accounts.models import User
 from suite.journal.models import Event
 from suite.journal.workflow import verify

@@ -8,7 +8,7 @@ from onboarding.audits.facts import Facts
 from onboarding.audits.rules.finding import Finding, State, depends
 from onboarding.audits.rules.mail import Expected, judge, tags
 
-RULESET = "2026-11.2"
+RULESET = "2026-11.3"
 
 __all__ = ["RULESET", "Expected", "Finding", "State", "inspect", "tags"]
 

@@ -101,7 +101,8 @@ def _same(  # noqa: PLR0911 - one return per thing that may differ
         return fails("2.3", "depends_on:1.1", "Aucun site en propre n’est déclaré, auquel comparer.", both)
     if domain == site.domain:
         return passes("2.3", "La messagerie et le site ont le même nom de domaine.", both)
-    if organizational_domain(domain) == organizational_domain(site.domain):
+    above = organizational_domain(domain)
+    if above == organizational_domain(site.domain) and not lists.is_shared(above):
         sentence = "La messagerie et le site dépendent du même nom de domaine."
         return passes("2.3", sentence, both, reason="same_organisational_domain")
     return fails("2.3", "domains_differ", "La messagerie et le site n’ont pas le même nom de domaine.", both)

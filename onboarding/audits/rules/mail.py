@@ -113,13 +113,13 @@ def _spf_quality(facts: Facts, records: list[str]) -> Finding:
 
 def _dmarc(facts: Facts) -> tuple[Finding, Finding]:
     """Return 2.6 (there is one) and 2.7 (it says quarantine or reject)."""
-    own = _dmarc_records(facts.dmarc)
+    own = dmarc_records(facts.dmarc)
     lookup, inherited = facts.dmarc, False
     if facts.dmarc.outcome != "unknown" and not own and facts.dmarc_inherited is not None:
         lookup, inherited = facts.dmarc_inherited, True
     if lookup.outcome == "unknown":
         return ignores("2.6", lookup), ignores("2.7", lookup)
-    records = _dmarc_records(lookup)
+    records = dmarc_records(lookup)
     seen = replace(lookup, values=tuple(records))
     if len(records) != 1:
         reason, sentence = (
@@ -143,7 +143,8 @@ def _dmarc(facts: Facts) -> tuple[Finding, Finding]:
     return present, fails("2.7", reason, sentence, seen)
 
 
-def _dmarc_records(lookup: Lookup) -> list[str]:
+def dmarc_records(lookup: Lookup) -> list[str]:
+    """Return the texts that are DMARC records (RFC 7489, 6.3): the version is case-sensitive."""
     return [value for value in lookup.values if re.match(r"v\s*=\s*DMARC1\s*(;|$)", value)]
 
 
@@ -152,7 +153,7 @@ def _dkim(facts: Facts, expected: Expected | None) -> Finding:
     selectors = sorted({*facts.dkim, *(expected.dkim if expected else ())})
     if not selectors:
         return Finding("B2", "unknown", "no_selector", "Aucun sélecteur DKIM n’est connu pour ce domaine.")
-    order = {"fail": 0, "unknown": 1, "pass": 2}
+    order = {"fail": 0, "unknown": 1, "warning": 2, "pass": 3}
     judged = [
         _dkim_one(
             facts.dkim.get(selector, Lookup(selector, "TXT", "unknown", detail="not_asked")),
@@ -172,14 +173,20 @@ def _dkim_one(lookup: Lookup, wanted: str | None) -> Finding:
     if len(records) > 1:
         return fails("B2", "dkim_duplicate", "Plusieurs clés de signature (DKIM) portent le même nom.", lookup)
     found = tags(records[0])
+    rsa = found.get("k", "rsa").lower() == "rsa"
+    bits = _rsa_bits(found["p"]) if rsa else 0
+    # What we ask somebody to publish must be strong; what another signs with is only said to be weak.
+    weak = warns if wanted is None else fails
     if wanted is not None and not _same_key(found, tags(wanted)):
         finding = fails("B2", "dkim_differs", "La clé de signature (DKIM) publiée n’est pas la nôtre.", lookup)
     elif not _compact(found["p"]):
         finding = fails("B2", "dkim_revoked", "La clé de signature (DKIM) est révoquée.", lookup)
-    elif found.get("k", "rsa").lower() == "rsa" and _rsa_bits(found["p"]) < _RSA_BITS_MIN:
-        finding = fails("B2", "dkim_weak", "La clé de signature (DKIM) est trop courte ou illisible.", lookup)
-    elif "y" in found.get("t", "").split(":"):
-        finding = fails("B2", "dkim_testing", "La signature (DKIM) est déclarée « en essai ».", lookup)
+    elif rsa and not bits:
+        finding = fails("B2", "dkim_unreadable", "La clé de signature (DKIM) ne se lit pas.", lookup)
+    elif rsa and bits < _RSA_BITS_MIN:
+        finding = weak("B2", "dkim_weak", "La clé de signature (DKIM) est trop courte.", lookup)
+    elif "y" in [flag.strip().lower() for flag in found.get("t", "").split(":")]:
+        finding = weak("B2", "dkim_testing", "La signature (DKIM) est déclarée « en essai ».", lookup)
     else:
         finding = passes("B2", "Les courriels du domaine sont signés (DKIM).", lookup)
     return finding

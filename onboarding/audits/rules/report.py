@@ -64,10 +64,10 @@ def report(case: Case, lists: Lists | None = None) -> Report:
     own = dict(said.findings)
     if case.web is not None and said.site is not None:
         own |= web.judge(case.web, said.site, lists)
-        own["B6"] = servers.caa((each for each in case.web.names if each.type == "CAA"), _issuer(case.web))
+        own["B6"] = servers.caa((each for each in case.web.names if each.type == "CAA"), _issuer(case.web), lists)
     if case.mail is not None and said.domain is not None:
         own |= {finding.id: finding for finding in mail.judge(case.mail)}
-        own |= servers.beyond(case.mail, case.servers)
+        own |= servers.beyond(case.mail, case.servers, case.web.names if case.web else ())
         if case.servers is not None:
             own["2.8"] = servers.location(case.mail, case.servers, lists)
     found = {
@@ -85,11 +85,15 @@ def report(case: Case, lists: Lists | None = None) -> Report:
 def _stand(rule: str, found: dict[str, Finding]) -> Finding:
     """Return a finding as what it stands on leaves it; the deepest cause is the one named."""
     finding = found[rule]
-    for below in DEPENDS.get(rule, ()):
-        if found[below].state == "fail" and not (rule == "2.3" and below == "1.1" and finding.state == "fail"):
-            return depends(finding, found[below])
-    for below in DEPENDS.get(rule, ()):
-        finding = depends(finding, found[below])
+    # A mail domain that could never be the site's says more of 2.3 than the lack of a site.
+    standing = [
+        found[below] for below in DEPENDS.get(rule, ()) if (rule, below, finding.state) != ("2.3", "1.1", "fail")
+    ]
+    for below in standing:
+        if below.state == "fail":
+            return depends(finding, below)
+    for below in standing:
+        finding = depends(finding, below)
     return finding
 
 

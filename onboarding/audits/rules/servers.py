@@ -48,15 +48,15 @@ def location(facts: Facts, servers: ServerFacts, lists: Lists) -> Finding:
     return passes("2.8", "Les serveurs de messagerie sont dans l’Union européenne.", shown)
 
 
-def beyond(facts: Facts, servers: ServerFacts | None) -> dict[str, Finding]:
-    """Judge what the référentiel does not ask of mail."""
+def beyond(facts: Facts, servers: ServerFacts | None, site: Iterable[Lookup] = ()) -> dict[str, Finding]:
+    """Judge what the référentiel does not ask of mail; `site` are the look-ups of the site's host, for B10."""
     known = facts.known()
     return {
         "B3": _mta_sts(facts, known, servers.policy if servers else None),
         "B4": _tls_rpt(facts, known),
         "B5": _dnssec(facts, known),
         "B9": _starttls(servers.starttls if servers else {}),
-        "B10": _ipv6(facts, known),
+        "B10": _ipv6(facts, known, [each for each in site if each.type == "AAAA"]),
     }
 
 
@@ -104,26 +104,43 @@ def _tls_rpt(facts: Facts, known: Known) -> Finding:
 def _dnssec(facts: Facts, known: Known) -> Finding:
     lookup = next((each for (_, kind), each in known.items() if kind == "DS"), None)
     if lookup is None or lookup.outcome == "unknown":
-        if lookup is not None and lookup.detail == "servfail":
-            return fails("B5", "dnssec_bogus", "La signature du domaine (DNSSEC) ne se vérifie pas.")
         return ignores("B5", lookup)
-    if facts.mx.detail == "servfail" and lookup.values:
+    # A resolver that validates answers so to every question below a broken chain; one failure proves nothing.
+    if lookup.values and {facts.mx.detail, facts.txt.detail} == {"servfail"}:
         return fails("B5", "dnssec_bogus", "La signature du domaine (DNSSEC) ne se vérifie pas.", lookup)
     if lookup.values:
         return passes("B5", "Le domaine est signé (DNSSEC).", lookup)
     return advises("B5", "no_dnssec", "Le domaine n’est pas signé (DNSSEC).")
 
 
-def caa(chain: Iterable[Lookup], issuer: str) -> Finding:
-    """Judge B6 on the look-ups made by climbing the tree from the site's host (RFC 8659)."""
+def caa(chain: Iterable[Lookup], issuer: str, lists: Lists) -> Finding:
+    """Judge B6 on the look-ups made by climbing the tree from the site's host (RFC 8659).
+
+    `issuer` is the organisation that signed the certificate shown, empty when none was seen. Only an authority whose
+    names for CAA are known can be found missing.
+    """
     for lookup in chain:
         if lookup.outcome == "unknown":
             return ignores("B6", lookup)
         if lookup.values:
-            allowed = [value.split(maxsplit=2)[-1].strip('"') for value in lookup.values if " issue " in f" {value} "]
-            sentence = "Le domaine dit qui peut lui délivrer des certificats (CAA)."
-            return passes("B6", sentence, (*lookup.values, *([issuer] if issuer and not allowed else [])))
+            allowed = {_authority(value) for value in lookup.values if _property(value) == "issue"}
+            names = lists.caa_names.get(issuer, frozenset())
+            if allowed and names and not allowed & names:
+                sentence = f"Le certificat du site vient de « {issuer} », que le domaine ne nomme pas (CAA)."
+                return warns("B6", "caa_other_issuer", sentence, (*lookup.values, issuer))
+            return passes("B6", "Le domaine dit qui peut lui délivrer des certificats (CAA).", lookup)
     return advises("B6", "no_caa", "Le domaine ne dit pas qui peut lui délivrer des certificats (CAA).")
+
+
+def _property(record: str) -> str:
+    """Return the property of a CAA record: `0 issue "ca.example"` gives `issue`."""
+    return next(iter(record.split()[1:2]), "").lower()
+
+
+def _authority(record: str) -> str:
+    """Return the authority that a CAA record names, without its parameters; empty when it names none."""
+    value = record.split(maxsplit=2)[-1].strip().strip('"')
+    return value.partition(";")[0].strip().lower()
 
 
 def _starttls(seen: dict[str, str | None]) -> Finding:
@@ -139,11 +156,18 @@ def _starttls(seen: dict[str, str | None]) -> Finding:
     return passes("B9", "Les serveurs de messagerie chiffrent les courriels reçus.", shown)
 
 
-def _ipv6(facts: Facts, known: Known) -> Finding:
-    lookups = [known[host, "AAAA"] for host in hosts(facts) if (host, "AAAA") in known]
-    found = [value for lookup in lookups for value in lookup.values]
-    if found:
-        return passes("B10", "La messagerie est joignable en IPv6.", found)
-    if not lookups or any(lookup.outcome == "unknown" for lookup in lookups):
-        return ignores("B10", next((lookup for lookup in lookups if lookup.outcome == "unknown"), None))
-    return advises("B10", "no_ipv6", "La messagerie n’est pas joignable en IPv6.")
+def _ipv6(facts: Facts, known: Known, site: list[Lookup]) -> Finding:
+    """Judge B10: a mail server, and the site where there is one to look at."""
+    mail = [known[host, "AAAA"] for host in hosts(facts) if (host, "AAAA") in known]
+    found = [value for lookup in (*mail, *site) for value in lookup.values]
+    for lookups, reason, sentence in (
+        (mail, "no_ipv6", "La messagerie n’est pas joignable en IPv6."),
+        (site, "no_ipv6_site", "Le site n’est pas joignable en IPv6."),
+    ):
+        if any(lookup.values for lookup in lookups) or (lookups is site and not site):
+            continue
+        if not lookups or any(lookup.outcome == "unknown" for lookup in lookups):
+            return ignores("B10", next((lookup for lookup in lookups if lookup.outcome == "unknown"), None))
+        return advises("B10", reason, sentence, found)
+    where = "La messagerie et le site sont joignables" if site else "La messagerie est joignable"
+    return passes("B10", f"{where} en IPv6.", found)

@@ -14,7 +14,7 @@ HSTS_DAYS = 180
 EXPIRY_SHARE, EXPIRY_DAYS = 0.2, 14
 
 # What says nothing of the site: our probe was turned away, or the name could not be looked up.
-_UNKNOWN = frozenset({"dns_unknown", "too_many_requests", "blocked"})
+_UNKNOWN = frozenset({"dns_unknown"})
 _SENTENCES = {
     "timeout": "Le site n’a pas répondu à temps.",
     "refused": "Le serveur du site refuse la connexion.",
@@ -69,15 +69,12 @@ def _reachable(facts: WebFacts) -> Finding:
     return passes("1.3", "Le site répond.", _shown(chain))
 
 
-def _https(facts: WebFacts) -> Finding:  # noqa: PLR0911 - one return per way to end
+def _https(facts: WebFacts) -> Finding:
     chain = facts.from_http
     if chain is None:
         return Finding("1.4", "unknown", "not_asked", "Ce point n’a pas été vérifié.")
     if len(chain.hops) == 1 and chain.last.error == "refused":
-        secure = facts.from_https
-        if secure is not None and secure.works:
-            return passes("1.4", "Le site ne répond qu’en https.", _shown(chain), reason="only_https")
-        return fails("1.4", "refused", "Le site ne répond pas en https.", _shown(chain))
+        return _only_https(facts.from_https, chain)
     if chain.last.url.startswith("https://") and chain.last.error == "certificate":
         return passes("1.4", "L’adresse en http renvoie bien vers https.", _shown(chain), reason="bad_certificate")
     if (problem := _ended("1.4", chain)) is not None:
@@ -87,11 +84,23 @@ def _https(facts: WebFacts) -> Finding:  # noqa: PLR0911 - one return per way to
     return passes("1.4", "L’adresse en http renvoie vers https.", _shown(chain))
 
 
+def _only_https(secure: Chain | None, refused: Chain) -> Finding:
+    """Judge 1.4 when nothing is served in clear: then https must answer, whatever its certificate."""
+    if secure is None:
+        return Finding("1.4", "unknown", "not_asked", "Ce point n’a pas été vérifié.")
+    problem = _ended("1.4", secure)
+    if problem is None or secure.last.error == "certificate":
+        return passes("1.4", "Le site ne répond qu’en https.", _shown(refused), reason="only_https")
+    if problem.state == "unknown":
+        return problem
+    return fails("1.4", "refused", "Le site ne répond pas en https.", _shown(refused))
+
+
 def _certificate(facts: WebFacts) -> Finding:
     seen = facts.certificate
     if seen is None:
         chain = facts.from_https
-        if chain is not None and chain.last.error in {"refused", "tls", "reset"}:
+        if chain is not None and chain.last.error in {"refused", "tls", "reset", "timeout"}:
             return fails("1.5", "no_https", "Le site ne répond pas en https.", _shown(chain))
         return Finding("1.5", "unknown", "no_certificate_seen", "Le certificat n’a pas pu être lu.")
     shown = (seen.issuer, seen.not_before, seen.not_after, *seen.names[:5])
@@ -134,12 +143,13 @@ def _counterpart(facts: WebFacts, site: Site) -> Finding:  # noqa: PLR0911 - one
         if first.state == "unknown":
             return replace(first, id="1.7")
         return fails("1.7", "redirect_http", "L’adresse en http ne renvoie pas vers https.", first.observed)
+    shows = next((_host(each.last.url) for each in (facts.declared, facts.from_http) if each and each.works), "")
     for chain in (facts.other_http, facts.other_https):
         if chain is None:
             return Finding("1.7", "unknown", "not_asked", "Ce point n’a pas été vérifié.")
         if (problem := _ended("1.7", chain)) is not None:
             return problem
-        if _host(chain.last.url) != _host(facts.declared.last.url):
+        if _host(chain.last.url) != shows:
             sentence = "Avec et sans « www », ce n’est pas le même site qui s’affiche."
             return fails("1.7", "counterpart_differs", sentence, _shown(chain))
     return passes("1.7", "Le site s’affiche avec et sans « www ».", _shown(facts.other_http or facts.declared))

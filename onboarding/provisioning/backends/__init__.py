@@ -60,7 +60,7 @@ def storage() -> Storage:
 
 def identity() -> Identity:
     """Return what attaches domains to identity providers."""
-    return cast("Identity", _built(settings.BACKENDS["identity"]))
+    return cast("Identity", _guarded("identity", settings.BACKENDS["identity"]))
 
 
 def resolver() -> Lookups:

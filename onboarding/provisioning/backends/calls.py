@@ -65,6 +65,10 @@ class Caller:
             trust_env=False,
         )
 
+    def __del__(self) -> None:
+        """Close what is open: `backends.renew()` drops a backend that answered badly."""
+        self._client.close()
+
     def send(self, request: Request) -> Answer:
         """Send one request, and return an answer under 300 or of a status expected; all else is an outcome.
 

@@ -1,7 +1,8 @@
 """An authoritative DNS server over the local world: what the local backend publishes is read back over real sockets.
 
 `reply` is the whole of its judgement, bytes to bytes; the rest carries bytes. It answers for its zones alone (REFUSED
-elsewhere), transfers nothing, and no packet can stop it.
+elsewhere), transfers nothing, and no packet can stop it. Zones with a key are signed at the moment they are asked
+(`local_proofs.py`).
 """
 
 import asyncio
@@ -23,9 +24,11 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from onboarding.provisioning.backends import world
-from onboarding.provisioning.backends.local import NAME_SERVERS
+from onboarding.provisioning.backends import local_keys, local_proofs, world
+from onboarding.provisioning.backends.local import NAME_SERVERS, soa
 from onboarding.provisioning.backends.local_mail import HOST_RECORDS, HOST_ZONE
+from onboarding.provisioning.backends.protocols import Record
+from onboarding.provisioning.backends.rrsets import presented
 from onboarding.provisioning.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -87,6 +90,8 @@ def _answer(query: dns.message.Message, response: dns.message.Message) -> None:
         with world.opened() as connection:
             connection.execute("BEGIN")  # the whole answer is of one moment
             _look(connection, asked.name, asked.rdtype, response)
+            if query.ednsflags & dns.flags.DO:
+                local_proofs.prove(response, asked.rdtype, lambda name, kind: _signer(connection, name, kind))
 
 
 def _look(
@@ -105,8 +110,12 @@ def _look(
         cut = None if name == apex else _cut(connection, apex, name)
         if cut is not None and not (cut.name == name and kind == dns.rdatatype.DS):
             response.authority.append(cut)
+            signers = [each for each in _rrsets(connection, apex, cut.name, serial) if each.rdtype == dns.rdatatype.DS]
+            response.authority += signers
             return
         response.flags |= dns.flags.AA
+        if not here and not _has_below(connection, apex, name):
+            here = _wildcard(connection, apex, name, serial)
         found = [rrset for rrset in here if kind in {rrset.rdtype, dns.rdatatype.ANY}]
         if found:
             response.answer += found
@@ -146,6 +155,8 @@ def _rrsets(
     found += [_rrset(name, 3600, kind, values) for (host, kind), values in HOST_RECORDS.items() if host == _key(name)]
     if name == apex:
         found += [_soa(apex, serial, 3600), _rrset(apex, 3600, "NS", NAME_SERVERS)]
+        row = connection.execute("SELECT signing_key FROM zones WHERE name = ?", (_key(apex),)).fetchone()
+        found += [local_keys.public(apex, row["signing_key"])] if row is not None and row["signing_key"] else []
     return found
 
 
@@ -170,24 +181,34 @@ def _has_below(connection: sqlite3.Connection, apex: dns.name.Name, name: dns.na
     return row is not None
 
 
+def _wildcard(
+    connection: sqlite3.Connection, apex: dns.name.Name, name: dns.name.Name, serial: int
+) -> list[dns.rrset.RRset]:
+    """Return what the star below the closest name that exists says of a name that does not (RFC 4592)."""
+    above = name.parent()
+    while above != apex and not (_rrsets(connection, apex, above, serial) or _has_below(connection, apex, above)):
+        above = above.parent()
+    found = _rrsets(connection, apex, dns.name.Name((b"*", *above.labels)), serial)
+    return [dns.rrset.from_rdata_list(name, each.ttl, list(each)) for each in found]
+
+
+def _signer(
+    connection: sqlite3.Connection, name: dns.name.Name, kind: dns.rdatatype.RdataType
+) -> local_proofs.Signer | None:
+    """Return the zone that answers for the name and its key, None when that zone is not signed."""
+    zone = _zone_of(connection, name, kind)
+    if zone is None:
+        return None
+    row = connection.execute("SELECT signing_key FROM zones WHERE name = ?", (_key(zone[0]),)).fetchone()
+    return (zone[0], row["signing_key"]) if row is not None and row["signing_key"] else None
+
+
 def _soa(apex: dns.name.Name, serial: int, ttl: int) -> dns.rrset.RRset:
-    return _rrset(apex, ttl, "SOA", [f"{NAME_SERVERS[0]} hostmaster.suite.example. {serial} 3600 600 604800 60"])
+    return _rrset(apex, ttl, "SOA", [soa(serial)])
 
 
 def _rrset(name: dns.name.Name, ttl: int, kind: str, values: "list[str] | tuple[str, ...]") -> dns.rrset.RRset:
-    texts = [_quoted(value) for value in values] if kind == "TXT" else list(values)
-    return dns.rrset.from_text_list(name, ttl, "IN", kind, texts)
-
-
-def _quoted(value: str) -> str:
-    """Write a text as zone files do: strings of at most 255 bytes, everything unusual escaped."""
-    data = value.encode()
-    chunks = [data[start : start + 255] for start in range(0, len(data), 255)] or [b""]
-    return " ".join('"' + "".join(_escaped(byte) for byte in chunk) + '"' for chunk in chunks)
-
-
-def _escaped(byte: int) -> str:
-    return chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}"  # noqa: PLR2004 - printable ASCII
+    return dns.rrset.from_text_list(name, ttl, "IN", kind, presented(Record(_key(name), kind, tuple(values))))
 
 
 def _key(name: dns.name.Name) -> str:

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provisioning', '0003_observation'),
+        ("provisioning", "0003_observation"),
     ]
 
     operations = [

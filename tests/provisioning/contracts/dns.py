@@ -23,6 +23,10 @@ def refusal(call: object, *args: object, **kwargs: object) -> str:
 
 
 class DnsContract:
+    """`signs_by_itself`: the server signs each zone by its own policy, from the start."""
+
+    signs_by_itself = False
+
     def test_has_a_zone_once_for_one_owner(self, dns: Dns) -> None:
         for _ in range(2):
             dns.ensure_zone(DOMAIN, owner=OURS)
@@ -118,7 +122,7 @@ class DnsContract:
 
     def test_signs_with_keys_made_once_and_tells_the_parent(self, dns: Dns) -> None:
         dns.ensure_zone(DOMAIN, owner=OURS)
-        assert dns.delegation(DOMAIN).ds == ()
+        assert self.signs_by_itself or dns.delegation(DOMAIN).ds == ()
         dns.ensure_signed(DOMAIN)
         signed = dns.delegation(DOMAIN)
         dns.ensure_signed(DOMAIN)
@@ -186,13 +190,10 @@ class DnsContract:
         def write(number: int) -> None:
             name = f"c{number}.{PARENT}"
             try:
-                for ask in (
-                    lambda: dns.ensure_zone(DOMAIN, owner=OURS),
-                    lambda: dns.ensure_signed(DOMAIN),
-                    lambda: dns.ensure_delegated(PARENT, name, Delegation(("ns1.suite.example.",)), owner=OURS),
-                    lambda: dns.ensure_records(DOMAIN, [Record(DOMAIN, "MX", ("10 a.example.",))], owner=OURS),
-                ):
-                    ask()
+                dns.ensure_zone(DOMAIN, owner=OURS)
+                dns.ensure_signed(DOMAIN)
+                dns.ensure_delegated(PARENT, name, Delegation(("ns1.suite.example.",)), owner=OURS)
+                dns.ensure_records(DOMAIN, [Record(DOMAIN, "MX", ("10 a.example.",))], owner=OURS)
                 outcomes.append("done")
             except Exception as error:  # noqa: BLE001 - told by the assertion below
                 outcomes.append(repr(error))

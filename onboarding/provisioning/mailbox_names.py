@@ -2,7 +2,7 @@
 
 import re
 
-from onboarding.intake import names
+from suite.directory.folding import letters, slug
 
 LOCAL_PART = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 LONGEST = 64
@@ -34,13 +34,13 @@ _ROLE = re.compile(rf"({'|'.join(ROLES)})([.-].*|[0-9].*)?")
 
 def proposal(given_name: str, family_name: str) -> str:
     """Return `prenom.nom`, "" when nothing usable was typed; compound names keep their hyphens."""
-    parts = [names.slug(given_name), names.slug(family_name)]
+    parts = [slug(given_name), slug(family_name)]
     return ".".join(part for part in parts if part)[:LONGEST].strip(".-")
 
 
 def proposals(given_name: str, family_name: str) -> list[str]:
     """Return what to propose, in order, to a person whose homonym already has an address."""
-    given, family = names.slug(given_name), names.slug(family_name)
+    given, family = slug(given_name), slug(family_name)
     first = proposal(given_name, family_name)
     if not given or not family:
         return [first] if first else []
@@ -52,7 +52,7 @@ def proposals(given_name: str, family_name: str) -> list[str]:
 
 def normalise(typed: str) -> str:
     """Return the local part meant by what was typed: lower case, no accent, and nothing after an @."""
-    text = names.fold(typed.strip()).partition("@")[0]
+    text = letters(typed.strip()).partition("@")[0]
     return re.sub(r"[\s'’]+", "-", text)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding.intake import mailboxes
+from onboarding.provisioning import mailbox_names as mailboxes
 
 
 @pytest.mark.parametrize(
