@@ -122,6 +122,9 @@ def _zone(deployment: Deployment, _resource: Resource) -> Look:
         spec, cutover = backends.mail().spec(deployment.domain), cutover_records.current(deployment)
         wanted = cutover_records.wanted(deployment, spec, cutover, timezone.now())
         differences = drift.of_zone(deployment.domain, wanted, found)
+        if cutover is not None:
+            # The zone came with the records of its owner: they are theirs, and known.
+            differences = [each for each in differences if each.verdict != drift.FOREIGN]
     differences += _delegation(deployment, servers)
     return Look({"name_servers": list(servers.name_servers), "records": len(found)}, differences)
 
