@@ -5,5 +5,5 @@ class ProvisioningConfig(AppConfig):
     name = "onboarding.provisioning"
 
     def ready(self) -> None:
-        # Checks are registered; circuits are read before any fork.
+        # Registered; the circuits are read before any fork.
         from onboarding.provisioning import checks, circuits, provider_checks  # noqa: F401, PLC0415

@@ -10,6 +10,7 @@ from django.db.models import F
 from django.urls import reverse
 
 from onboarding.provisioning import backends, steps
+from onboarding.provisioning.closure_models import Closure
 from onboarding.provisioning.drift import Difference
 from onboarding.provisioning.errors import Outcome, Unavailable
 from onboarding.provisioning.models import Deployment, Resource, Step
@@ -36,8 +37,9 @@ def mend(deployment: Deployment, resource: Resource, look: Looked) -> bool:
     """
     safe = [each for each in look.differences if each.safe]
     under_way = Step.objects.filter(deployment=deployment).exclude(status__in=Step.FINISHED)
+    ends = Closure.objects.filter(deployment=deployment).exists()
     # A deletion that only waits for its day, months away, keeps nothing from being mended.
-    if under_way.exclude(name=Step.Name.MAILBOX_REMOVAL).exists():
+    if ends or under_way.exclude(name=Step.Name.MAILBOX_REMOVAL).exists():
         return False
     names = {Step.Name.RECORDS.value if (each.kind, each.fact) == _RECORDS else str(each.kind) for each in safe}
     mended = True

@@ -14,13 +14,12 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from onboarding.provisioning import backends, drift, mending
+from onboarding.provisioning import backends, cutover_records, drift, mending
 from onboarding.provisioning.backends.protocols import Delegation
 from onboarding.provisioning.drift import Difference
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
 from onboarding.provisioning.life_steps import observed_of
 from onboarding.provisioning.models import Deployment, Resource, Step
-from onboarding.provisioning.records import records_for
 
 logger = logging.getLogger(__name__)
 
@@ -124,8 +123,12 @@ def _zone(deployment: Deployment, _resource: Resource) -> Look:
     differences: list[Difference] = []
     published = deployment.steps.filter(name=Step.Name.RECORDS, status=Step.Status.DONE).exists()
     if published:
-        wanted = records_for(deployment.domain, backends.mail().spec(deployment.domain))
+        spec, cutover = backends.mail().spec(deployment.domain), cutover_records.current(deployment)
+        wanted = cutover_records.wanted(deployment, spec, cutover, timezone.now())
         differences = drift.of_zone(deployment.domain, wanted, found)
+        if cutover is not None:
+            # The zone came with the records of its owner: they are theirs, and known.
+            differences = [each for each in differences if each.verdict != drift.FOREIGN]
     differences += _delegation(deployment, servers)
     return Look({"name_servers": list(servers.name_servers), "records": len(found)}, differences)
 

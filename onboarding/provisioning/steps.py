@@ -203,7 +203,9 @@ PLAN: dict[str, Callable[[Step], None]] = {
 
 
 # The steps of the first plan, as against those of what comes after.
-BUILDING = frozenset(PLAN)
+BUILDING = frozenset(PLAN) - life_steps.PLAN.keys() - closing_steps.PLAN.keys()
+# They ask what they have just made: that it is unknown only says that it was not made.
+READING_BACK = BUILDING - {Step.Name.IDENTITY}
 
 
 def position(name: str) -> int:
@@ -223,7 +225,7 @@ def perform(step: Step) -> None:
     try:
         PLAN[step.name](step)
     except Refused as refusal:
-        if step.name in BUILDING and refusal.code.startswith("unknown_"):
+        if step.name in READING_BACK and refusal.code.startswith("unknown_"):
             # We have just asked for it, and were told that it was done.
             raise Unavailable("not_seen", f"Ce qui a été demandé ne se voit pas encore. {refusal.note}") from refusal
         raise

@@ -1,4 +1,4 @@
-"""`manage.py rehearse`, small: real workers and Redis, PowerDNS where it is installed, and one call in ten wrong."""
+"""`manage.py rehearse`, small: real workers and Redis, PowerDNS where it is installed, one call in ten wrong."""
 
 import json
 import os

@@ -60,7 +60,7 @@ class TestSafe:
         [
             "UPDATE spaces SET quota = 1",
             "UPDATE mailboxes SET display_name = 'Autre' WHERE address LIKE 'mairie@%'",
-            "UPDATE rrsets SET contents = '[\"10 ailleurs.example.\"]' WHERE type = 'MX'",
+            "UPDATE rrsets SET contents = '[\"10 ailleurs.example.\"]' WHERE type = 'MX' AND contents LIKE '%mail%'",
             "DELETE FROM rrsets WHERE name LIKE '_dmarc.%'",
         ],
         ids=["quota", "display-name", "record-changed", "record-gone"],
