@@ -37,7 +37,8 @@ class Hostile:
             "AUTHENTICATE": b"+ \r\n",
             "LIST": b'* LIST () "/" INBOX\r\nTAG OK done\r\n',
             "EXAMINE": b"* 1 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\nTAG OK [READ-ONLY] done\r\n",
-            "FETCH": b'* 1 FETCH (UID 5 FLAGS () RFC822.SIZE 10 INTERNALDATE "01-Jan-2020 00:00:00 +0000")\r\nTAG OK done\r\n',
+            "FETCH": b'* 1 FETCH (UID 5 FLAGS () RFC822.SIZE 10 INTERNALDATE "01-Jan-2020 00:00:00 +0000")\r\n'
+            b"TAG OK done\r\n",
         }
         self.heard: list[str] = []
         threading.Thread(target=self._serve, daemon=True).start()

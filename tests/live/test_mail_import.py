@@ -132,7 +132,7 @@ def test_workers_killed_between_putting_and_noting_bring_everything_once(
         "MAIL_BACKEND": "tests.live.import_worker.DyingMail", "COUNT_FILE": str(tmp_path / "count"),
         "DEATHS": "1,2,700,1999", "SECRET_KEY": settings.SECRET_KEY,
     }  # fmt: skip
-    deaths, until, log = 0, time.monotonic() + 150, tmp_path / "worker.log"
+    deaths, until, log = 0, time.monotonic() + 300, tmp_path / "worker.log"
     while time.monotonic() < until:
         with log.open("ab") as out:
             ended = subprocess.run(
