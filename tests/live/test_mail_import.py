@@ -47,7 +47,7 @@ ADDRESS = "jeanne.martin"
 @pytest.fixture
 def server(settings: Settings) -> Iterator[OldServer]:
     settings.AUDIT_PRIVATE_ADDRESSES = True
-    # In memory where there is some: thousands of messages are not thousands of waits for a disk. And not in pytest's own
+    # In memory where there is some: a thousand messages are not a thousand waits for a disk. And not in pytest’s own
     # folder, which other users may not cross: Dovecot reads mail as another one.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - each has a folder of its own there
     with (
