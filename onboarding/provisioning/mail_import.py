@@ -50,6 +50,9 @@ def perform(row: MailImport) -> None:
     """Go on for a slice. Ends, as a step does, by returning (nothing more to do by itself) or by an `Outcome`."""
     if row.state != MailImport.State.RUNNING:
         return
+    if moves.is_closing(row.resource.deployment):
+        verbs.stop(row, "closing", "Cette suite ferme : plus rien n’est apporté dans ses boîtes.")
+        return
     built = row.resource.steps.filter(name=Step.Name.MAILBOX, status__in=[Step.Status.DONE, Step.Status.SKIPPED])
     if not built.exists():
         raise NotYet("mailbox_not_ready", "La nouvelle boîte n’est pas encore prête.", after=dt.timedelta(minutes=1))
