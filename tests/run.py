@@ -45,6 +45,7 @@ NEEDS = (
     Need(("chromium", "chromium-browser", "google-chrome"), "chromium", "tests/browser"),
     Need(("redis-server",), "redis-server", "tests/live/test_real_servers.py"),
     Need(("nginx",), "nginx-light", "tests/live/test_proxy.py"),
+    Need(("dovecot",), "dovecot-imapd", "tests/live/test_mail_import.py"),
     *(Need((f"swift-{kind}-server",), f"swift-{kind}", "tests/live/test_swift.py") for kind in SWIFT),
     Need(("memcached",), "memcached", "tests/live/test_swift.py"),
     Need(("postfix",), "postfix postfix-pgsql", "tests/live/test_postfix_dovecot.py"),

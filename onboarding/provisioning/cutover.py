@@ -12,7 +12,7 @@ from django.utils import timezone
 from onboarding.audits.facts import Facts
 from onboarding.audits.resolver import gather
 from onboarding.audits.rules import Finding, inspect
-from onboarding.provisioning import backends, cutover_records
+from onboarding.provisioning import backends, cutover_records, moves
 from onboarding.provisioning import cutover_workflow as verbs
 from onboarding.provisioning.backends.protocols import MailSpec
 from onboarding.provisioning.due_windows import Stage, settle
@@ -37,6 +37,10 @@ STAGES = (
 def perform(row: Cutover) -> None:
     """Go one step further if it is time. Ends by returning (a person must act) or by an `Outcome`."""
     if row.state in Cutover.ENDED:
+        return
+    if moves.is_closing(row.deployment):
+        if row.state in Cutover.BEFORE:
+            verbs.advance(row, S.CANCELLED, due_at=None)
         return
     domain = row.deployment.domain
     try:

@@ -85,6 +85,7 @@ def present(facts: Facts, aliases: Mapping[str, Lookup]) -> dict[str, Any] | Non
         "txt": list(facts.txt.values),
         "dmarc": list(facts.dmarc.values),
         "aliases": {label: list(lookup.values) for label, lookup in aliases.items()},
+        "lookups": spf.walk(facts.domain.lower(), facts.known()).terms,
     }
 
 
@@ -122,12 +123,10 @@ def merged_spf(records: Sequence[str], term: str) -> str:
     return " ".join(["v=spf1", term, *kept, *([softest] if softest else [])])
 
 
-def changes(
-    domain: str, spec: MailSpec, before: dict[str, Any], *, lookups: int = 0
-) -> tuple[list[Change], list[Change]]:
-    """Return what to do ahead of the day, then on the day. `lookups`: what the present SPF record costs (of ten)."""
+def changes(domain: str, spec: MailSpec, before: dict[str, Any]) -> tuple[list[Change], list[Change]]:
+    """Return what to do ahead of the day, then on the day."""
     return (
-        [_dkim(domain, spec), _spf(domain, spec, before, lookups), _dmarc(domain, before)],
+        [_dkim(domain, spec), _spf(domain, spec, before), _dmarc(domain, before)],
         [_mx(domain, spec, before), *_aliases(domain, spec, before)],
     )
 
@@ -137,13 +136,13 @@ def _dkim(domain: str, spec: MailSpec) -> Change:
     return Change(name, "TXT", (), (spec.dkim,), "add", "Les courriels envoyés d’ici seront signés.")
 
 
-def _spf(domain: str, spec: MailSpec, before: dict[str, Any], lookups: int) -> Change:
+def _spf(domain: str, spec: MailSpec, before: dict[str, Any]) -> Change:
     records = _spf_records(before)
     wanted = merged_spf(records, spec.spf)
     warning = ""
     if len(records) > 1:
         warning = "Il y a plusieurs enregistrements SPF, et aucun ne vaut : gardez seulement celui-ci."
-    elif lookups + 1 > spf.LOOKUPS_MAX:
+    elif before.get("lookups", 0) + 1 > spf.LOOKUPS_MAX:  # ten at most (RFC 7208, 4.6.4)
         warning = (
             "Cet enregistrement demande déjà dix recherches : retirez-en ce qui ne sert plus, sinon il ne vaut rien."
         )

@@ -31,6 +31,7 @@ SESSION = 20.0  # seconds, the whole of a connection: under Celery's soft limit
 READING_BACK = 8.0  # seconds, to look for one message in the new mailbox
 READ_BACKS_MAX = 3
 READINGS_MAX = 3
+ASKED_EVERY = 0.3  # seconds, between two looks at what people did and at the clock
 FORGOTTEN_AT_ONCE = 20  # ledgers may be long
 SILENCE_MAX = dt.timedelta(days=2)  # the old server may be down for a week-end's night, not for ever
 FINISHED = (BroughtMessage.State.PUT, BroughtMessage.State.FAILED)
@@ -48,6 +49,9 @@ class _Stopped(Exception):
 def perform(row: MailImport) -> None:
     """Go on for a slice. Ends, as a step does, by returning (nothing more to do by itself) or by an `Outcome`."""
     if row.state != MailImport.State.RUNNING:
+        return
+    if moves.is_closing(row.resource.deployment):
+        verbs.stop(row, "closing", "Cette suite ferme : plus rien n’est apporté dans ses boîtes.")
         return
     built = row.resource.steps.filter(name=Step.Name.MAILBOX, status__in=[Step.Status.DONE, Step.Status.SKIPPED])
     if not built.exists():
@@ -225,9 +229,12 @@ def _folder(row: MailImport, source: imap.Source, line: ImportFolder, until: flo
         return
     _renumbered(line, validity)
     last = line.ledger.filter(state__in=FINISHED).aggregate(last=Max("uid"))["last"] or 0
-    listed = source.after(last, careful=line.careful)
+    renumbered = line.ledger.filter(uid__isnull=True, state=BroughtMessage.State.PUT).exists()
+    listed, asked = source.after(last, careful=line.careful), 0.0
     while True:
-        _go_on(row, until)
+        if time.monotonic() - asked > ASKED_EVERY:
+            _go_on(row, until)
+            asked = time.monotonic()
         try:
             old = next(listed, None)
         except imap.Unlisted as broken:
@@ -243,7 +250,8 @@ def _folder(row: MailImport, source: imap.Source, line: ImportFolder, until: flo
         except (OSError, ValueError, *imap.BROKEN) as broken:
             _stuck(line, old)
             raise NotYet("going_on", "", after=dt.timedelta(seconds=1)) from broken
-        _put(row, line, old, raw)
+        if not (renumbered and _is_here(line, old, raw)):
+            _put(row, line, old, raw)
     _close(line)
 
 
@@ -261,16 +269,21 @@ def _stuck(line: ImportFolder, old: imap.Old) -> None:
         _fail(line, old, "unreadable")
 
 
+def _is_here(line: ImportFolder, old: imap.Old, raw: bytes) -> bool:
+    """Whether a message of a folder that the old server renumbered was brought before; it then takes its new number."""
+    lost = line.ledger.filter(uid__isnull=True, fingerprint=fingerprint(raw), state=BroughtMessage.State.PUT)
+    known = lost.first()
+    if known is None:
+        return False
+    with transaction.atomic():
+        if BroughtMessage.objects.filter(pk=known.pk, uid__isnull=True).update(uid=old.uid):
+            _count(line, len(raw))
+    return True
+
+
 def _put(row: MailImport, line: ImportFolder, old: imap.Old, raw: bytes) -> None:
     """Put one message here, its line written before and settled after."""
     mark = fingerprint(raw)
-    known = line.ledger.filter(uid__isnull=True, fingerprint=mark, state=BroughtMessage.State.PUT).first()
-    if known is not None:
-        # The old server renumbered its folder: this one is here already, and only takes its new number.
-        with transaction.atomic():
-            if BroughtMessage.objects.filter(pk=known.pk, uid__isnull=True).update(uid=old.uid):
-                _count(line, len(raw))
-        return
     entry = BroughtMessage.objects.create(
         folder=line, uid=old.uid, fingerprint=mark, size=len(raw), received_at=old.received_at,
         state=BroughtMessage.State.PUTTING,

@@ -180,7 +180,7 @@ class Cutover(Move):
     nothing_to_bring = models.BooleanField(default=False, help_text="The commune leaves its old mail where it is.")
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
     # What the world read before: {"mx": [...], "txt": [...], "dmarc": [...], "aliases": {label: [...]}}, as in a zone
-    # file. It is the way back.
+    # file; "lookups" is what its SPF record costs. It is the way back.
     before = models.JSONField(null=True, blank=True)
     before_at = models.DateTimeField(null=True, blank=True)
     checks = models.JSONField(default=list, help_text="The last check: [{code, state, sentence}].")

@@ -17,7 +17,9 @@ from django.utils import timezone
 from kombu.exceptions import ChannelError, KombuError
 
 from onboarding.provisioning import backends, engine
+from onboarding.provisioning.closure_models import Closure
 from onboarding.provisioning.errors import NotYet, Outcome, Refused, Unavailable
+from onboarding.provisioning.models import Deployment
 from onboarding.provisioning.move_models import Cutover, MailImport, Move
 
 logger = logging.getLogger(__name__)
@@ -111,6 +113,11 @@ def give_back(row: Move, outcome: Outcome | None) -> bool:
     if ours.filter(version=row.version).update(**columns):
         return True
     return bool(ours.update(held_until=None))
+
+
+def is_closing(deployment: Deployment) -> bool:
+    """Whether nothing more is brought or switched there."""
+    return deployment.closed_at is not None or Closure.objects.filter(deployment=deployment).exists()
 
 
 def still_held(row: Move) -> bool:

@@ -55,6 +55,9 @@ def look(row: Renewal, now: dt.datetime) -> None:
         return
     try:
         expires = backends.registrar().expires_at(domain)
+        # Known whatever comes of the renewal: the windows are counted from it.
+        Renewal.objects.filter(pk=row.pk).update(expires_at=expires, seen_at=now)
+        row.expires_at = expires
         if row.automatic and expires - RENEW_AHEAD <= now:
             backends.registrar().ensure_renewed(domain, one_year_after(expires))
             expires = backends.registrar().expires_at(domain)

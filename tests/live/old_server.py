@@ -106,7 +106,8 @@ def _free_port() -> int:
         return port
 
 
-def _certificate(place: Path) -> None:
+def certificate(place: Path) -> None:
+    """Make a certificate of HOST, its own authority, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = dt.datetime.now(dt.UTC)
@@ -128,7 +129,7 @@ def _certificate(place: Path) -> None:
 def running(place: Path) -> Iterator[OldServer]:
     """Run Dovecot on a free port of 127.0.0.1 with all it has in `place`; nothing of it is left."""
     place.chmod(0o755)
-    _certificate(place)
+    certificate(place)
     (place / "mail").mkdir()
     server = OldServer(place)
     (place / "users").write_text(f"{LOGIN}:{{PLAIN}}{PASSWORD}::::::\n")

@@ -63,7 +63,7 @@ def test_nothing_that_moves_mail_is_asked_before_the_day() -> None:
 
 
 def test_an_spf_record_that_already_asks_ten_look_ups_is_warned_of() -> None:
-    ahead, _ = cutover_records.changes("exemple.fr", SPEC, before(txt=["v=spf1 mx ~all"]), lookups=10)
+    ahead, _ = cutover_records.changes("exemple.fr", SPEC, before(txt=["v=spf1 mx ~all"], lookups=10))
     assert "dix recherches" in ahead[1].warning
 
 

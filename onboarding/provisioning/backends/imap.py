@@ -228,9 +228,12 @@ class Source:
             if isinstance(part, tuple) and (said := _UID.search(part[0])) and int(said[1]) == old.uid:
                 return bytes(part[1])
         # The UID may come after the literal.
-        whole = [part[1] for part in data if isinstance(part, tuple)]
-        if len(whole) == 1:
-            return bytes(whole[0])
+        whole = [part for part in data if isinstance(part, tuple) and not _UID.search(part[0])]
+        tails = [
+            part for part in data if isinstance(part, bytes) and (said := _UID.search(part)) and int(said[1]) == old.uid
+        ]
+        if len(whole) == len(tails) == 1:
+            return bytes(whole[0][1])
         raise Unreadable("gone")
 
     def _prefix(self) -> bytes:
