@@ -169,6 +169,7 @@ class TestFaults:
         assert dns.rectify_changed(PARENT)
         assert server.rectified == [f"{PARENT}."] * 2
 
+    @pytest.mark.django_db
     def test_the_beat_finds_the_server_down_and_comes_back(self, settings: Settings, server: PowerDnsStandIn) -> None:
         settings.BACKENDS = {**settings.BACKENDS, "dns": "onboarding.provisioning.backends.powerdns.PowerDns"}
         backends.renew()
