@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import Settings
 
+from onboarding.provisioning import backends
 from onboarding.provisioning.backends import calls
 from onboarding.provisioning.backends.powerdns import PowerDns
 from onboarding.provisioning.backends.protocols import Dns, Owned, Record
@@ -167,3 +168,14 @@ class TestFaults:
             dns.rectify_changed(PARENT)
         assert dns.rectify_changed(PARENT)
         assert server.rectified == [f"{PARENT}."] * 2
+
+    @pytest.mark.django_db
+    def test_the_beat_finds_the_server_down_and_comes_back(self, settings: Settings, server: PowerDnsStandIn) -> None:
+        settings.BACKENDS = {**settings.BACKENDS, "dns": "onboarding.provisioning.backends.powerdns.PowerDns"}
+        backends.renew()
+        server.zones[f"{PARENT}."]["keys"] = [{"id": 1, "active": True, "ds": []}]
+        server.zones[f"{PARENT}."]["serial"] += 7
+        server.faults = [("GET", "drop")]
+        assert not backends.rectify(PARENT)
+        assert backends.rectify(PARENT)
+        backends.renew()

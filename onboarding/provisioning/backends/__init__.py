@@ -1,5 +1,6 @@
 """The outside world. Which one is a setting; what it must do is in `protocols.py`."""
 
+import logging
 from functools import cache
 from typing import cast
 
@@ -8,6 +9,9 @@ from django.utils.module_loading import import_string
 
 from onboarding.audits.resolver import Lookups
 from onboarding.provisioning.backends.protocols import Dns, Identity, Mail, Registrar, Storage
+from onboarding.provisioning.errors import Outcome
+
+logger = logging.getLogger(__name__)
 
 PROTOCOLS: dict[str, type] = {
     "registrar": Registrar,
@@ -69,6 +73,13 @@ def resolver() -> Lookups:
 
 
 def rectify(parent: str) -> bool:
-    """Finish in one go what many small changes of a parent zone left undone; most DNS need nothing of the kind."""
+    """Finish in one go what many small changes of a parent zone left undone; most DNS need nothing of the kind.
+
+    A server that does not answer is asked again at the next beat: nothing is forgotten.
+    """
     changed = getattr(dns(), "rectify_changed", None)
-    return bool(changed(parent)) if changed is not None else False
+    try:
+        return bool(changed(parent)) if changed is not None else False
+    except Outcome as outcome:
+        logger.warning("provisioning: %s was not rectified (%s)", parent, outcome.code)
+        return False

@@ -5,6 +5,7 @@ The key travels in a header, and is in no message, no log and no `repr`.
 
 import json
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,10 +65,8 @@ class Caller:
             follow_redirects=False,  # a key follows nobody
             trust_env=False,
         )
-
-    def __del__(self) -> None:
-        """Close what is open: `backends.renew()` drops a backend that answered badly."""
-        self._client.close()
+        # `backends.renew()` drops a backend that answered badly: its connections go with it.
+        weakref.finalize(self, self._client.close)
 
     def send(self, request: Request) -> Answer:
         """Send one request, and return an answer under 300 or of a status expected; all else is an outcome.
