@@ -10,42 +10,27 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
-import httpcore
-import httpx
 from django.conf import settings
 
 from onboarding.audits import declared, gathering, smtp, tls
 from onboarding.audits.declared import Site
 from onboarding.audits.facts import Lookup
+from onboarding.audits.fetching import BODY_MAX, CONNECT, READ, Seen, fetch, port_of, usual_port
 from onboarding.audits.mail_facts import Policy
 from onboarding.audits.resolver import Lookups, Resolver, drive
 from onboarding.audits.safety import is_public
 from onboarding.audits.web_facts import Certificate, Chain, Hop, WebFacts
 
-CONNECT, READ, WHOLE = 5.0, 10.0, 30.0  # seconds: to connect, for one request, for one site or all the mail servers
-BODY_MAX, HEADERS_MAX = 256 * 1024, 64 * 1024
+WHOLE = 30.0  # seconds: for one site, or for all the mail servers of a domain
 HOPS_MAX = 10
 SERVERS_MAX = 4
 PER_ADDRESS = 2  # requests at a time to one address, whatever sites it serves
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 OWN_PORT_FROM = 1024
 POLICY_MAX = 64 * 1024
-
-_VERIFY_CODES = {9: "not_yet", 10: "expired", 62: "name", 64: "name"}
-
-
-class Seen(NamedTuple):
-    """One answer, as far as it was read."""
-
-    hop: Hop
-    location: str = ""
-    hsts: str = ""
-    body: bytes = b""
-    certificate: bytes = b""
-    problem: str = ""  # what the certificate's verification said
 
 
 class Prober:
@@ -94,7 +79,7 @@ class Prober:
     def policy(self, domain: str) -> Policy:
         """Fetch the MTA-STS policy of a domain: a valid certificate, no redirect (RFC 8461, 3.3)."""
         seen = self._visit().once(f"https://mta-sts.{domain}/.well-known/mta-sts.txt", wanted=POLICY_MAX)
-        if seen.hop.status != httpx.codes.OK:
+        if seen.hop.status != HTTPStatus.OK:
             return Policy(error=seen.hop.error or f"status_{seen.hop.status}")
         pairs = [line.partition(":") for line in seen.body.decode("utf-8", "replace").splitlines()]
         values = [(key.strip().lower(), value.strip()) for key, _, value in pairs]
@@ -191,7 +176,7 @@ class _Visit:
         if site is None or not _port_is_fair(site):
             return Seen(Hop(url[:500], error="bad_redirect"))
         # One address is one, with or without the port that it has anyway.
-        key = (site.scheme, site.host, _port(site), *urlsplit(site.url)[2:4], verify)
+        key = (site.scheme, site.host, port_of(site), *urlsplit(site.url)[2:4], verify)
         if key not in self._seen:
             self._seen[key] = self._once(site, verify=verify, wanted=min(wanted, BODY_MAX))
         seen = self._seen[key]
@@ -214,141 +199,14 @@ class _Visit:
         address, error = self.address(site.host)
         if error:
             return Seen(Hop(url, error=error, address=address))
-        late = "timeout"
-        try:
-            with self._manners.turn(address):
-                until = min(time.monotonic() + READ, self.deadline)
-                if until == self.deadline:
-                    late = "out_of_time"  # cut short by our own deadline, a server is not to blame
-                seen = _ask(site, address, self._trust if verify else self._blind, until, wanted)
-        except httpx.InvalidURL:
-            return Seen(Hop(url[:500], error="bad_redirect", address=address))
-        except httpx.HTTPError as failure:
-            code, problem = _failure(failure)
-            seen = Seen(Hop(url, error=late if code == "timeout" else code), problem=problem)
+        with self._manners.turn(address):
+            until = min(time.monotonic() + READ, self.deadline)
+            seen = fetch(site, address, self._trust if verify else self._blind, until, wanted)
+        error = seen.hop.error
+        if error == "timeout" and until == self.deadline:
+            error = "out_of_time"  # cut short by our own deadline, a server is not to blame
         took = int((time.monotonic() - started) * 1000)
-        return seen._replace(hop=Hop(url, seen.hop.status, seen.hop.error, address, took))
-
-
-def _ask(site: Site, address: str, context: ssl.SSLContext, until: float, wanted: int) -> Seen:
-    """Send one request to one address, under the name of the site, and read what is wanted of the answer.
-
-    Raises:
-        httpx.HTTPError: no answer came, or none that is one.
-        httpx.InvalidURL: the address cannot be asked.
-    """
-    parts, port = urlsplit(site.url), _port(site)
-    literal = f"[{address}]" if ":" in address else address
-    usual = site.port is None or site.port == _usual(site.scheme)
-    target = f"{site.scheme}://{literal}:{port}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
-    request = httpx.Request(
-        "GET",
-        target,
-        headers={
-            "Host": site.host if usual else f"{site.host}:{port}",
-            "User-Agent": settings.AUDIT_USER_AGENT,
-            "Accept": "text/html,*/*;q=0.5",
-            "Accept-Encoding": "identity",  # nothing is ever unpacked: there is no bomb to fear
-            "Connection": "close",
-        },
-        extensions={
-            "sni_hostname": site.host,
-            "timeout": {"connect": CONNECT, "read": READ, "write": READ, "pool": CONNECT},
-        },
-    )
-    with _Transport(context, until) as transport:
-        response = transport.handle_request(request)
-        try:
-            secure = response.extensions["network_stream"].get_extra_info("ssl_object")
-            shown = (secure.getpeercert(True) or b"") if secure else b""
-            return Seen(
-                Hop(site.url, response.status_code),
-                response.headers.get("location", "")[:2000],
-                response.headers.get("strict-transport-security", "")[:200],
-                transport.body(response, wanted),
-                shown,
-            )
-        finally:
-            response.close()
-
-
-class _TooLarge(httpcore.RemoteProtocolError):
-    """The headers do not end."""
-
-
-class _Transport(httpx.HTTPTransport):
-    """One connection that reads until a time and no further, and so many bytes and no more."""
-
-    def __init__(self, context: ssl.SSLContext, until: float) -> None:
-        super().__init__(verify=context, trust_env=False)
-        self._bounds = _Bounds(until)
-        self._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=self._bounds)
-
-    def body(self, response: httpx.Response, wanted: int) -> bytes:
-        """Read up to `wanted` bytes, as they came; what does not come in time is left."""
-        self._bounds.allowance += BODY_MAX
-        body = b""
-        try:
-            for chunk in response.iter_raw():
-                body += chunk
-                if len(body) >= wanted:
-                    break
-        except httpx.HTTPError:
-            pass  # the answer was there: what was read of it stands
-        return body[:wanted]
-
-
-class _Bounds(httpcore.NetworkBackend):
-    """Connects as usual; what it connects is watched over."""
-
-    def __init__(self, until: float) -> None:
-        self._inner, self._until = httpcore.SyncBackend(), until
-        self.allowance = HEADERS_MAX
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        stream = self._inner.connect_tcp(host, port, self.left(timeout), local_address, socket_options)
-        return _Watched(stream, self)
-
-    def left(self, timeout: float | None) -> float:
-        """Return how many seconds an operation may take."""
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout
-        return left if timeout is None else min(left, timeout)
-
-
-class _Watched(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, bounds: _Bounds) -> None:
-        self._inner, self._bounds = inner, bounds
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._bounds.allowance <= 0:
-            raise _TooLarge
-        received = self._inner.read(min(max_bytes, self._bounds.allowance), self._bounds.left(timeout))
-        self._bounds.allowance -= len(received)
-        return received
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._bounds.left(timeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        covered = self._inner.start_tls(ssl_context, server_hostname, self._bounds.left(timeout))
-        return _Watched(covered, self._bounds)
-
-    def get_extra_info(self, info: str) -> object:
-        return self._inner.get_extra_info(info)
+        return seen._replace(hop=Hop(url[:2000], seen.hop.status, error, address, took))
 
 
 def _no_address(lookups: list[Lookup]) -> str:
@@ -363,41 +221,8 @@ def _netloc(site: Site, scheme: str) -> str:
 
 
 def _port_is_fair(site: Site) -> bool:
-    return site.port is None or site.port == _usual(site.scheme) or site.port >= OWN_PORT_FROM
-
-
-def _port(site: Site) -> int:
-    return site.port or _usual(site.scheme)
+    return site.port is None or site.port == usual_port(site.scheme) or site.port >= OWN_PORT_FROM
 
 
 def _https_port(site: Site) -> int:
-    return _port(site) if site.scheme == "https" else _usual("https")
-
-
-def _usual(scheme: str) -> int:
-    """Return the port of a scheme where none is written."""
-    usual: int = settings.AUDIT_HTTPS_PORT if scheme == "https" else settings.AUDIT_HTTP_PORT
-    return usual
-
-
-def _failure(failure: httpx.HTTPError) -> tuple[str, str]:
-    """Return our code for what went wrong, and what the certificate's verification said if it is that."""
-    cause: BaseException | None = failure
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return "certificate", _VERIFY_CODES.get(cause.verify_code, "untrusted")
-        for kind, code in _CAUSES:
-            if isinstance(cause, kind):
-                return code, ""
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(failure, httpx.TimeoutException):
-        return "timeout", ""
-    return ("reset" if isinstance(failure, httpx.RemoteProtocolError | httpx.ReadError) else "network"), ""
-
-
-_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
-    (_TooLarge, "too_large"),
-    (ssl.SSLError, "tls"),
-    (ConnectionRefusedError, "refused"),
-    (ConnectionResetError, "reset"),
-)
+    return port_of(site) if site.scheme == "https" else usual_port("https")
