@@ -145,7 +145,6 @@ def samples() -> dict[str, Any]:
         "asked": AccessRequest(user=person, organization=commune, message="Je remplace la secrétaire."),
         "erased": ["account"],
         "admitted": True,
-        "address": "mairie@ile-essai.fr",
         "note": "L’ancien serveur refuse cet identifiant ou ce mot de passe.",
         "brought": 1234,
         "failed": 2,
