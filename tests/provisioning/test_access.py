@@ -366,7 +366,8 @@ class TestSecrets:
     ) -> None:
         caplog.set_level("DEBUG")
         token = sent(built)
-        with connection.execute_wrapper(_spy(seen := [])):
+        seen: list[str] = []
+        with connection.execute_wrapper(_spy(seen)):
             client.post(reverse(FIRST), {"jeton": token})
             link = access_workflow.find(token)
             assert link is not None

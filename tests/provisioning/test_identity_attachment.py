@@ -1,6 +1,7 @@
 """The last step of a plan, when the operator has an identity provider: one list for all its communes."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import close_old_connections, connection
@@ -94,7 +95,7 @@ class TestIdentityStep:
 
 class NotAllowed(LocalIdentity):
     def ensure_domains(self, provider: str, wanted: frozenset[str], *, known: frozenset[str]) -> None:
-        raise NotYet("not_allowed", "Pas encore.", after=identity.timedelta(hours=6))
+        raise NotYet("not_allowed", "Pas encore.", after=timedelta(hours=6))
 
 
 class Slow(LocalIdentity):
