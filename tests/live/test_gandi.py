@@ -177,7 +177,7 @@ class TestOrders:
         assert TOKEN not in wrong.value.note
 
     def test_what_is_refused_is_said(self, settings: Settings, gandi: GandiStandIn) -> None:
-        settings.GANDI_HOLDER = {}
+        settings.GANDI_HOLDER = {"orgname": "Sans adresse"}
         with pytest.raises(Refused) as refused:
             GandiRegistrar().ensure_registered(NAME, owner=OURS)
         assert (refused.value.code, gandi.spent) == ("invalid", 0)
