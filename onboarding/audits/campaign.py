@@ -3,7 +3,8 @@
 A domain or a site that several share is looked at once.
 """
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -19,6 +20,9 @@ from onboarding.audits.rules.report import Case
 from onboarding.audits.web import Prober
 
 K = TypeVar("K")
+A = TypeVar("A")
+B = TypeVar("B")
+logger = logging.getLogger(__name__)
 
 THREADS = 16
 
@@ -57,8 +61,10 @@ def look(declarations: Mapping[K, Declaration], *, server: str = "", budget: Bud
         Engine(Resolver(server).servers(), budget=budget).run(gatherers, done)
     prober = Prober(Prefetched(known, server))
     with ThreadPoolExecutor(THREADS) as threads:
-        webs = dict(zip(sites, threads.map(prober.gather, sites.values()), strict=True))
-        servers = dict(zip(facts, threads.map(lambda each: around(prober, each), facts.values()), strict=True))
+        webs = dict(zip(sites, threads.map(_survive(prober.gather), sites.values()), strict=True))
+        servers = dict(
+            zip(facts, threads.map(_survive(lambda each: around(prober, each)), facts.values()), strict=True)
+        )
     return {
         key: Case(
             declaration,
@@ -68,6 +74,19 @@ def look(declarations: Mapping[K, Declaration], *, server: str = "", budget: Bud
         )
         for key, declaration in declarations.items()
     }
+
+
+def _survive(act: Callable[[A], B]) -> Callable[[A], B | None]:
+    """Return `act`, of which a failure that nobody foresaw costs one answer, not those of the whole batch."""
+
+    def safely(about: A) -> B | None:
+        try:
+            return act(about)
+        except Exception:
+            logger.exception("A probe failed in a way that nobody foresaw.")
+            return None
+
+    return safely
 
 
 def _url(site: Site | None) -> str:

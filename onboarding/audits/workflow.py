@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, QuerySet, Sum
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from onboarding.audits import campaign
@@ -122,7 +123,7 @@ def keep(
     at = at or timezone.now()
     if shard is not None:
         held = Shard.objects.filter(pk=shard, attempt=attempt, status=Shard.Status.TODO)
-        if not held.update(due_at=at + LEASE, done=F("done") + len(looked)):
+        if not held.update(due_at=at + LEASE, done=Least(F("done") + len(looked), F("total"))):
             raise Overtaken
     # In one order, so that two workers on the same collectivités wait for each other and never for ever.
     before = {row.pk: row for row in Examination.objects.select_for_update().filter(pk__in=looked).order_by("pk")}

@@ -16,6 +16,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from onboarding.audits import replay, workflow
+from onboarding.audits.campaign import _survive
 from onboarding.audits.confirmation import SECOND_AFTER
 from onboarding.audits.pace import SharedBudget
 from onboarding.audits.results_models import Alert, Change, Examination, Run, Shard, Trend
@@ -239,6 +240,25 @@ def together(act: Callable[[], None], number: int) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+@pytest.mark.django_db
+def test_a_collectivite_that_came_after_the_start_does_not_stop_its_shard() -> None:
+    key = commune()
+    run = workflow.start(shards=1)
+    shard, newcomer = run.shards.get(), commune()
+    attempt = workflow.take(shard.pk)
+    assert attempt is not None
+    workflow.keep({key: HEALTHY, newcomer: HEALTHY}, run=run, shard=shard.pk, attempt=attempt)
+    assert workflow.progress(run.pk).done == 1
+
+
+def test_a_probe_that_fails_as_nobody_foresaw_costs_one_answer(caplog: pytest.LogCaptureFixture) -> None:
+    def share(number: int) -> int:
+        return 10 // number
+
+    assert [_survive(share)(each) for each in (5, 0, 2)] == [2, None, 5]
+    assert "nobody foresaw" in caplog.text
 
 
 @pytest.mark.django_db
