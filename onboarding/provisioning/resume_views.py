@@ -14,7 +14,7 @@ from onboarding.provisioning.errors import WrongState
 from onboarding.provisioning.forms import AbandonForm, ProofForm
 from onboarding.provisioning.models import Deployment, Step
 from suite.accounts.models import User
-from suite.accounts.permissions import OPERATE, SEE_DESK, check, site_roles
+from suite.accounts.permissions import OPERATE, RESUME_TOGETHER, SEE_DESK, check, site_roles
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -24,7 +24,7 @@ def cause(request: HttpRequest, name: str, code: str) -> HttpResponse:
     if name not in Step.Name.values:
         raise Http404
     if request.method == "POST":
-        check(OPERATE, site_roles(request.user))
+        check(RESUME_TOGETHER, site_roles(request.user))
         previewed = {UUID(key) for key in request.POST.getlist("step") if _is_uuid(key)}
         retried, moved = dead_letters.retry_all(name, code, previewed, by=_person(request))
         if retried:

@@ -159,6 +159,12 @@ SHARE_OUT = Act(
     SIGNED_IN,
     "La répartition revient aux responsables de cet opérateur.",
 )
+RESUME_TOGETHER = Act(
+    "Reprendre ensemble les étapes qu’une même cause bloque",
+    INSTRUCTING | {Role.AWAY_INSTRUCTOR, Role.AWAY_LEAD},
+    SIGNED_IN,
+    _INSTRUCTORS_ONLY,
+)
 SEE_DEPLOYMENT = Act("Suivre une mise en service", AT_HOME)
 OPERATE = Act(
     "Reprendre ou passer une étape bloquée",
@@ -576,7 +582,7 @@ ADDRESSES = {
     "provisioning:progress": Address(SEE_DEPLOYMENT),
     "provisioning:retry": Address(None, OPERATE),
     "provisioning:skip": Address(OPERATE, OPERATE),
-    "provisioning:cause": Address(SEE_DESK, OPERATE),
+    "provisioning:cause": Address(SEE_DESK, RESUME_TOGETHER),
     "provisioning:done": Address(OPERATE, OPERATE),
     "provisioning:abandon": Address(OPERATE, OPERATE),
     "provisioning:mailboxes": Address(SEE_DEPLOYMENT),
