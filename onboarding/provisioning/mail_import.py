@@ -136,8 +136,7 @@ def forget() -> int:
 
 
 def _bring(row: MailImport, until: float) -> None:
-    password = codes.unseal(row.sealed_password)
-    if not password:
+    if not (password := codes.unseal(row.sealed_password)):
         note = "Nous n’avons plus le mot de passe de l’ancienne boîte : écrivez-le de nouveau pour reprendre."
         verbs.stop(row, "password_forgotten", note)
         return
@@ -272,8 +271,7 @@ def _stuck(line: ImportFolder, old: imap.Old) -> None:
 def _is_here(line: ImportFolder, old: imap.Old, raw: bytes) -> bool:
     """Whether a message of a folder that the old server renumbered was brought before; it then takes its new number."""
     lost = line.ledger.filter(uid__isnull=True, fingerprint=fingerprint(raw), state=BroughtMessage.State.PUT)
-    known = lost.first()
-    if known is None:
+    if (known := lost.first()) is None:
         return False
     with transaction.atomic():
         if BroughtMessage.objects.filter(pk=known.pk, uid__isnull=True).update(uid=old.uid):
