@@ -176,6 +176,7 @@ REGISTRY = (
             "provisioning.Resource.key",
             "provisioning.Resource.desired",
             "provisioning.Resource.observed",
+            "provisioning.Resource.drift",
             "provisioning.Step.note",
             "provisioning.MoreRequest.reason",
             "provisioning.MoreRequest.answer",

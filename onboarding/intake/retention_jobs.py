@@ -225,7 +225,9 @@ def _erase_services(pks: list[Any]) -> None:
     ExportPart.objects.filter(export__deployment__in=pks).update(note="")
     for resource in Resource.objects.filter(deployment__in=pks, kind=Resource.Kind.MAILBOX):
         observed: dict[str, Any] | None = None if resource.observed is None else {}
-        Resource.objects.filter(pk=resource.pk).update(key=f"erased-{resource.pk}", desired={}, observed=observed)
+        Resource.objects.filter(pk=resource.pk).update(
+            key=f"erased-{resource.pk}", desired={}, observed=observed, drift=[]
+        )
 
 
 def _mandates(now: dt.datetime) -> Rows:

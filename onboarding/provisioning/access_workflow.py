@@ -114,7 +114,7 @@ def issue(resource: Resource, *, by: User | None, channel: str = Channel.MAIL, f
     if channel == Channel.MAIL:
         # Not as « url »: that one is kept by the ledger, when the message itself is erased.
         context = {"address": locked.key, "link": url, "until": link.expires_at, "deployment": locked.deployment}
-        queue(KIND, to=to, context=context, key=f"first-access:{link.pk}")
+        queue("first_access", to=to, context=context, key=f"first-access:{link.pk}")
     return Issued(link, url)
 
 
