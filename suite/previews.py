@@ -238,7 +238,7 @@ CASES: dict[str, dict[str, Mapping[str, Any]]] = {
         "external": {"ours": False},
         "over": {"over": True},
     },
-    "welcome": {"": {}, "gaps": {"gaps": 2}},
+    "welcome": {"": {}, "gaps": {"gaps": 2}, "first_login": {"first_login": True}},
     "blocked_steps": {"": {"count": 3, "since": timezone.now() - dt.timedelta(days=2)}},
     "drift": {"": {"lines": ["Boîte inconnue@ile-essai.collectivite.fr existe, et n’a pas été demandée."]}},
 }

@@ -196,7 +196,7 @@ def opened(deployment: Deployment) -> Deployment:
 def in_service(deployment: Deployment) -> bool:
     """Whether the building is over, but for what was left over."""
     left = Step.objects.filter(deployment=deployment, plan=0).exclude(status__in=Step.FINISHED)
-    return not left.exclude(status=Step.Status.BLOCKED, name__in=Step.LEFTOVERS).exists()
+    return not left.exclude(Step.left_over()).exists()
 
 
 def plan(

@@ -112,10 +112,10 @@ def take(deployment_id: UUID, *, most: int | None = None) -> list[Step]:
 def _chain(unfinished: Iterable[Step], now: datetime) -> Iterator[Step]:
     """Yield the steps that may run one after the other, up to the first place where something else is awaited."""
     for _, group in groupby(unfinished, key=lambda step: step.position):
-        there = [step for step in group if not (step.status == Step.Status.BLOCKED and step.name in Step.LEFTOVERS)]
-        ready = [step for step in there if step.status == Step.Status.WAITING and step.due_at <= now]
+        steps_there = list(group)
+        ready = [step for step in steps_there if step.status == Step.Status.WAITING and step.due_at <= now]
         yield from ready
-        if len(ready) < len(there):
+        if any(not step.is_left_over for step in steps_there if step not in ready):
             return
 
 
@@ -172,7 +172,8 @@ class Run:
 
 def _left_over(step: Step, outcome: Outcome) -> bool:
     """Tell a step that a person must see to, but that keeps nothing from going on."""
-    return step.name in Step.LEFTOVERS and _end(step, outcome, timezone.now()).status == Step.Status.BLOCKED
+    end = _end(step, outcome, timezone.now())
+    return step.name in Step.LEFTOVERS and (end.status == Step.Status.BLOCKED or end.code == Step.HOLDERS_TURN)
 
 
 def _outcomes(group: list[Step]) -> list[tuple[Step, Outcome | None]]:

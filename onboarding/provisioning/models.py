@@ -175,12 +175,11 @@ class StepQuerySet(models.QuerySet["Step"]):
 
         A mailbox or a service that needs a person does not keep the commune from all the rest.
         """
-        leftover = models.Q(status=Step.Status.BLOCKED, name__in=Step.LEFTOVERS)
         unfinished_before = Step.objects.filter(
             deployment=models.OuterRef("deployment"),
             plan=models.OuterRef("plan"),
             position__lt=models.OuterRef("position"),
-        ).exclude(models.Q(status__in=Step.FINISHED) | leftover)
+        ).exclude(models.Q(status__in=Step.FINISHED) | Step.left_over())
         # A deployment that ends builds nothing any more; what was confirmed of its end goes on.
         alive = models.Q(deployment__closure__isnull=True) | models.Q(name=Step.Name.DELETION)
         return self.filter(
@@ -237,6 +236,8 @@ class Step(models.Model):
 
     FINISHED = (Status.DONE, Status.SKIPPED)
     LEFTOVERS = (Name.MAILBOX, Name.SERVICE)
+    # A mailbox that its provider makes when its holder first signs in: whoever waits for it must first be welcomed.
+    HOLDERS_TURN = "first_login"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="steps")
@@ -275,6 +276,19 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def left_over(cls) -> models.Q:
+        """Return the condition of a step that somebody must see to, but that keeps nothing from going on."""
+        waits = models.Q(status=cls.Status.BLOCKED) | models.Q(status=cls.Status.WAITING, code=cls.HOLDERS_TURN)
+        return models.Q(waits, name__in=cls.LEFTOVERS)
+
+    @property
+    def is_left_over(self) -> bool:
+        """The same, of this step."""
+        blocked = self.status == self.Status.BLOCKED
+        holders_turn = self.status == self.Status.WAITING and self.code == self.HOLDERS_TURN
+        return self.name in self.LEFTOVERS and (blocked or holders_turn)
 
     @property
     def waits_for_somebody(self) -> bool:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
@@ -159,7 +160,9 @@ def end_to_end(step: Step) -> None:
 def welcome(step: Step) -> None:
     """Tell the commune; once, whatever happens to this worker."""
     deployment = step.deployment
-    made = {each.resource_id for each in deployment.steps.filter(status=Step.Status.DONE, resource__isnull=False)}
+    awaited = models.Q(status=Step.Status.WAITING, code=Step.HOLDERS_TURN)
+    steps = deployment.steps.filter(models.Q(status=Step.Status.DONE) | awaited, resource__isnull=False)
+    made = {each.resource_id for each in steps}
     resources = [each for each in deployment.resources.order_by("key") if each.pk in made]
     queue(
         "welcome",
@@ -167,6 +170,7 @@ def welcome(step: Step) -> None:
         context={
             "deployment": deployment,
             "mailboxes": [each.desired for each in resources if each.kind == Resource.Kind.MAILBOX],
+            "first_login": any(each.status == Step.Status.WAITING for each in steps),
             "quota": next((each.desired["quota"] for each in resources if each.kind == Resource.Kind.STORAGE), None),
             "gaps": deployment.steps.filter(status__in=[Step.Status.SKIPPED, Step.Status.BLOCKED]).count(),
             "url": settings.PUBLIC_BASE_URL + reverse("provisioning:detail", args=[deployment.pk]),

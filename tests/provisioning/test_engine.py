@@ -12,7 +12,7 @@ from django.db import close_old_connections, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from onboarding.provisioning import engine, steps
+from onboarding.provisioning import changes, engine, steps
 from onboarding.provisioning.backends.local import LocalDns, LocalStorage
 from onboarding.provisioning.backends.world import listing
 from onboarding.provisioning.errors import NotYet, Refused, Unavailable
@@ -22,7 +22,7 @@ from suite.catalog.models import GB, Subscription
 from suite.journal.models import Event
 from suite.notices.models import Notice
 from tests.factories.provisioning import deployment
-from tests.provisioning.trouble import Troubled
+from tests.provisioning.trouble import MailAtFirstLogin, Troubled
 
 pytestmark = pytest.mark.django_db
 Status = Deployment.Status
@@ -187,6 +187,24 @@ class TestEnds:
         # Nor what follows: the commune goes live, the leftover in sight.
         assert [step.name for step in built.steps.exclude(status="done")] == ["mailbox"]
         assert built.status == Status.BLOCKED
+
+    def test_a_mailbox_that_waits_for_its_holder_lets_the_welcome_go(self, settings: Settings) -> None:
+        settings.BACKENDS = {**settings.BACKENDS, "mail": "tests.provisioning.trouble.MailAtFirstLogin"}
+        built = deployment()
+        engine.advance(built.pk)
+        welcome = Notice.objects.get(kind="welcome")
+        assert f"jeanne.martin@{built.domain}" in welcome.body_text
+        assert "se connecte pour la première fois" in welcome.body_text
+        assert (built.status, changes.in_service(built)) == (Status.WAITING, True)
+        # She signs in: the mailbox is there at the next look, and nobody is welcomed twice.
+        MailAtFirstLogin.signed_in = True
+        try:
+            built.steps.filter(status="waiting").update(due_at=timezone.now())
+            engine.advance(built.pk)
+        finally:
+            MailAtFirstLogin.signed_in = False
+        assert Deployment.objects.get(pk=built.pk).status == Status.LIVE
+        assert Notice.objects.filter(kind="welcome").count() == 1
 
 
 class TestExternalDomain:

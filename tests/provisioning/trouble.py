@@ -1,12 +1,13 @@
 """Backends that misbehave on purpose. They live here: production code has no way to inject a fault."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any, ClassVar
 
 from onboarding.provisioning.backends.local import LocalDns, LocalMail, LocalRegistrar, LocalStorage
 from onboarding.provisioning.backends.protocols import Mailbox
-from onboarding.provisioning.errors import Refused
+from onboarding.provisioning.errors import NotYet, Refused
 
 
 class Troubled:
@@ -24,6 +25,17 @@ class TroubledStorage(LocalStorage):
         if "ensure_space" in Troubled.raises:
             raise Troubled.raises["ensure_space"]
         super().ensure_space(space, owner=owner)
+
+
+class MailAtFirstLogin(LocalMail):
+    """Makes a personal mailbox when its holder signs in, as Messages does."""
+
+    signed_in: ClassVar[bool] = False
+
+    def ensure_mailbox(self, mailbox: Mailbox, *, owner: str) -> None:
+        if mailbox.kind == "personal" and not self.signed_in:
+            raise NotYet("first_login", "Elle s’ouvrira à la première connexion.", after=timedelta(hours=1))
+        super().ensure_mailbox(mailbox, owner=owner)
 
 
 class MailWithoutMairie(LocalMail):
