@@ -93,7 +93,7 @@ class Secret:
     """An access key and its secret, told once: only a hash is kept."""
 
     access_key: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 @runtime_checkable
