@@ -114,7 +114,7 @@ def samples() -> dict[str, Any]:
         "quota": 10_000_000_000,
         "gaps": 0,
         "address": "mairie@ile-essai.collectivite.fr",
-        "link": "https://suite.example/mises-en-service/premier-acces/?jeton=essai",
+        "link": f"{settings.PUBLIC_BASE_URL}/mises-en-service/premier-acces/?jeton=essai",
         "files": 0,
         "edited": False,
         "answers": False,

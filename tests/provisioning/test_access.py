@@ -343,6 +343,13 @@ class TestSweep:
         assert access.password
         assert LocalMail().opens(f"mairie@{built.domain}", access.password)
 
+    def test_a_mailbox_that_is_shut_is_not_written_to(self, built: Deployment) -> None:
+        shut = box(built)
+        shut.desired = {**shut.desired, "active": False}
+        shut.save()
+        access_workflow.sweep()
+        assert [link.resource.key for link in CredentialLink.objects.all()] == [f"jeanne.martin@{built.domain}"]
+
     def test_mailboxes_of_long_ago_are_not_written_to(self, built: Deployment) -> None:
         with time_machine.travel(timezone.now() + timedelta(days=8)):
             access_workflow.sweep()
