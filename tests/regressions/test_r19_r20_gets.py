@@ -126,7 +126,7 @@ def test_r20_sockets_are_closed_in_every_test_but_those_about_the_network() -> N
 
 def test_r20_nothing_that_a_request_runs_sleeps() -> None:
     """Waiting is for what runs apart: the demonstration, the management commands, the workers' own modules."""
-    apart = {"demo", "commands", "embedded.py", "resolver.py"}
+    apart = {"demo", "rehearsal", "commands", "backends", "embedded.py", "resolver.py"}
     sleeping = [
         where(path, node)
         for path, tree in sources().items()
