@@ -27,8 +27,8 @@ from tests.regressions.providers import LOCAL, Faults, methods
 
 pytestmark = pytest.mark.django_db
 HERE = "tests.regressions.providers"
-# What the building never asks: what a person's later act does (a first access, a change, a closing, a renewal), and what
-# only looks read.
+# What the building never asks: what later acts do (a first access, a change, a closing, a renewal), and what only looks
+# read.
 UNASKED = {
     "dns.ensure_absent", "dns.ensure_no_zone", "dns.ensure_undelegated", "dns.records", "dns.zone_file", "dns.zones",
     "mail.domains", "mail.ensure_active", "mail.ensure_mailbox_quota", "mail.ensure_no_domain",
