@@ -138,6 +138,7 @@ class TestRequired:
             Act.SUBMIT: "M1",
             Act.APPROVE_SHARED: "M2",
             Act.APPROVE_NEW: "M2",
+            Act.EXPORT: "M2",
             Act.APPROVE_EXISTING: "M2",
             Act.EXTEND: "M1",
             Act.CHANGE_ADMINISTRATOR: "M3",

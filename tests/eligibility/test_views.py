@@ -233,7 +233,9 @@ class TestOrganization:
     def test_the_note_on_an_establishment_is_not_shown_for_anothers(self, client: Client) -> None:
         commune, other = CommuneFactory.create_batch(2)
         address = reverse("eligibility:organization", args=[commune.code])
-        for value in (siret(other.siren or "", 66), "x", "%00", f"{commune.siren}00000"):
+        own = siret(commune.siren or "", 66)
+        mistyped = own[:-1] + str((int(own[-1]) + 1) % 10)  # its key is wrong, whatever the SIREN
+        for value in (siret(other.siren or "", 66), "x", "%00", mistyped):
             assert "établissement secondaire" not in text(client.get(f"{address}?siret={value}").content)
 
     @pytest.mark.parametrize("code", ["99999", "217500017", "x", "%00", "2A", "é", "%F0%9F%8F%9B", "a" * 3000, "%20"])

@@ -39,7 +39,7 @@ def friend(db: None) -> User:
 
 def link() -> str:
     """Return the link of the last invitation sent."""
-    text = Notice.objects.filter(kind="dossier_invitation").latest("pk").body_text
+    text = Notice.objects.filter(kind="dossier_invitation").latest("created_at").body_text
     found = re.search(r"https?://[^/]+(/\S+jeton=\S+)", text)
     assert found
     return found[1]

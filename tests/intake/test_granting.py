@@ -257,5 +257,5 @@ class TestAskName:
     def test_a_question_that_makes_no_sense_is_said_so(self, mine: Dossier, instructor: User) -> None:
         desk: Client = sign_in(instructor)
         response = desk.post(f"/instruction/{mine.pk}/noms/proposer/", {"rank": "un"}, follow=True)
-        assert "à confirmer par la commune" in response.content.decode()
+        assert "Dites lequel des noms de la demande" in response.content.decode()
         assert not NameQuestion.objects.exists()

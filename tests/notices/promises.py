@@ -131,4 +131,37 @@ PROMISES: dict[str, str] = {
         "tests/intake/test_retention.py::TestCommand::test_the_journal_keeps_counts_only"
     ),
     "Le fichier est effacé par l’hébergeur": PERSON,
+    "Ce qui sera supprimé, dans l’ordre": (
+        "tests/provisioning/test_closing.py::TestWhole::test_everything_goes_in_order_and_the_deployment_is_closed"
+    ),
+    "Le fermer prend au moins … jours, et rien n’est supprimé sans deux personnes et sans copie complète.": (
+        "tests/provisioning/test_closing.py::TestConfirm::test_nothing_is_confirmed_without_a_copy_or_a_waiver"
+    ),
+    "Rien n’est supprimé avant le …, dans l’ordre de cette page.": (
+        "tests/provisioning/test_closing.py::TestWhole::test_nothing_goes_before_its_day"
+    ),
+    "Rien n’est supprimé pour autant : chaque suppression demande l’accord de deux personnes, une copie complète, "
+    "et … jours.": ("tests/provisioning/test_closing.py::TestConfirm::test_it_takes_two_people"),
+    "Une fois confirmé et le jour venu, ce qui est supprimé ne se retrouve plus.": (
+        "tests/provisioning/test_closing.py::TestWhole::test_everything_goes_in_order_and_the_deployment_is_closed"
+    ),
+    "Sans copie, ce qui est supprimé est perdu pour tout le monde.": (
+        "tests/provisioning/test_closing.py::TestWhole::test_everything_goes_in_order_and_the_deployment_is_closed"
+    ),
+    "Elle se télécharge pendant … jours, puis elle est effacée.": (
+        "tests/provisioning/test_exporting.py::TestExpire::test_a_copy_is_gone_after_seven_days"
+    ),
+    "Elle sera supprimée le … avec ses messages, et son adresse ne pourra pas être redonnée pendant six mois.": (
+        "tests/provisioning/test_changes.py::TestRemove::test_it_shuts_now_goes_after_thirty_days_and_its_name_rests_six_months"
+    ),
+    "Aujourd’hui, la boîte se ferme : plus rien n’y arrive, plus personne n’y entre, rien n’est effacé.": (
+        "tests/provisioning/test_changes.py::TestRemove::test_it_shuts_now_goes_after_thirty_days_and_its_name_rests_six_months"
+    ),
+    "Dans … jours, elle est supprimée avec ses messages.": (
+        "tests/provisioning/test_changes.py::TestRemove::test_it_shuts_now_goes_after_thirty_days_and_its_name_rests_six_months"
+    ),
+    "… décide et vous répond ici.": ("tests/provisioning/test_quotas.py::TestMore::test_what_is_granted_is_pushed"),
+    "Rien n’est supprimé ; chaque suppression se décide ensuite, à deux.": (
+        "tests/provisioning/test_dead_letters.py::TestAbandon::test_stops_building_and_deletes_nothing"
+    ),
 }
