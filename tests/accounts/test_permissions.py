@@ -375,6 +375,7 @@ def test_the_table_knows_every_address_and_no_other() -> None:
     assert here == set(ADDRESSES) - {"admin:*"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("name", OTHERS)
 def test_an_address_answers_each_role_as_the_table_says(world: World, name: str, method: str) -> None:
@@ -407,6 +408,7 @@ def about(dossier: Any, name: str) -> dict[str, object]:
     return kwargs | of_the_thread(name, dossier.pk)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("name", DOSSIER)
 def test_a_dossier_answers_each_role_as_the_table_says(world: World, name: str, status: str) -> None:

@@ -108,6 +108,7 @@ def reader(request: pytest.FixtureRequest, anct: Operator) -> User:
 
 
 class TestDossier:
+    @pytest.mark.slow
     @pytest.mark.parametrize("family", sorted(WISHES))
     @pytest.mark.parametrize("trait", TRAITS)
     def test_it_takes_fewer_than_fifteen_statements_in_every_state(
@@ -167,6 +168,7 @@ class TestQueue:
             SavedView.objects.create(owner=reader, operator=operator, name=f"Équipe {index}", query=query)
         DeskHabit.objects.create(user=reader, view=view)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("crowd")
     def test_it_takes_fewer_than_fifteen_statements_whatever_the_filter_and_the_order(self, reader: User) -> None:
         assert set(self.VALUES) == set(desk_filters.FILTERS)

@@ -86,6 +86,7 @@ class TestFacts:
         assert names.reserved("matignon") is not None  # a commune and a service of the State: two people look
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_every_commune_of_france_is_first_proposed_a_name_that_no_other_is(france: Territory) -> None:
     """The whole of France through the ladder, with what the directory would say of each one's relatives."""

@@ -143,6 +143,7 @@ def dossier(
     return made
 
 
+@pytest.mark.slow
 def test_every_post_in_every_state_by_everybody(dossier: Dossier, people: dict[str, User | None]) -> None:
     wrong = []
     for role, user in people.items():
@@ -178,6 +179,7 @@ def _post(client: Client, address: str, dossier: Dossier, people: dict[str, User
         transaction.set_rollback(True)
 
 
+@pytest.mark.slow
 def test_r04_reading_an_act_changes_nothing_and_a_forged_post_is_refused(
     dossier: Dossier, people: dict[str, User | None]
 ) -> None:

@@ -47,6 +47,7 @@ def test_what_came_before_seven_leaves_and_what_came_after_waits_a_day() -> None
     assert late.state == Notice.State.QUEUED
 
 
+@pytest.mark.slow
 def test_run_all_day_long_it_is_one_message() -> None:
     waiting(at(23, 10))
     for hour in range(7, 24):
@@ -99,6 +100,7 @@ def test_each_reader_has_its_own() -> None:
         assert digests.waiting() == ["autre@opsn.example"]
 
 
+@pytest.mark.slow
 def test_what_waits_for_a_digest_never_leaves_alone() -> None:
     waiting(MONDAY)
     assert not Notice.objects.due().exists()

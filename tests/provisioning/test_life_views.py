@@ -121,6 +121,7 @@ class TestAdd:
         assert "usage technique" in text
         assert "Courrier du maire" in text
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("action", ["preview", "save", "row", "", "autre"])
     @pytest.mark.parametrize("total", ["", "-1", "x", "9999", "0"])
     def test_a_form_that_was_tampered_with_breaks_nothing(self, action: str, total: str) -> None:

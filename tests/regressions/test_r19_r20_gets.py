@@ -75,6 +75,7 @@ def read_only(user: User | None, url: str, query: dict[str, str]) -> HttpRespons
     return answered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in READ if name not in DOSSIER])
 def test_r19_no_get_of_any_address_writes_or_calls_out(world: World, name: str) -> None:
     for user in people(world):
@@ -82,6 +83,7 @@ def test_r19_no_get_of_any_address_writes_or_calls_out(world: World, name: str) 
         assert read_only(user, url, world.query(name)).status_code < 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", STATUSES)
 def test_r19_no_get_about_a_dossier_writes_or_calls_out(world: World, status: str) -> None:
     dossier = world.dossier(status)
